@@ -1,0 +1,1 @@
+"""cc_stream: real-time floor metrics for contact centres."""
