@@ -1,0 +1,1 @@
+"""Real servers on loopback for the demo and the tests: no Docker, nothing left behind."""
