@@ -3,7 +3,7 @@
 import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cc_stream.errors import CcStreamError
@@ -39,16 +39,13 @@ def run_folder(root: Path = DEFAULT_ROOT) -> Iterator[Path]:
         CcStreamError: another local run uses this root now.
     """
     root = root.resolve()
-    lock = locked(root / "run.lock", wait=False)
-    try:
-        lock.__enter__()
-    except BlockingIOError as error:
-        message = f"another local run uses {root}: stop it first, or choose another folder"
-        raise CcStreamError(message) from error
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(root / "run.lock", wait=False))
+        except BlockingIOError as error:
+            message = f"another local run uses {root}: stop it first, or choose another folder"
+            raise CcStreamError(message) from error
         run = root / "run"
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir()
         yield run
-    finally:
-        lock.__exit__(None, None, None)

@@ -1,0 +1,1 @@
+"""Tests of cc_stream, from pure laws up to real servers."""
