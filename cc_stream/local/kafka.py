@@ -28,7 +28,8 @@ def metadata_brokers(connection: socket.socket) -> int:
     """
     request = METADATA_V1_NO_TOPICS
     connection.sendall(struct.pack(">i", len(request)) + request)
-    answer = connection.makefile("rb").read(12)  # length, correlation, number of brokers
+    with connection.makefile("rb") as stream:
+        answer = stream.read(12)  # length, correlation, number of brokers
     if len(answer) < struct.calcsize(">iii"):
         message = "closed while it answered"
         raise ConnectionError(message)

@@ -14,7 +14,7 @@ from typing import IO, Self
 
 from cc_stream.errors import CcStreamError
 from cc_stream.local import tether
-from cc_stream.local.ports import free_port
+from cc_stream.local.ports import free_port, in_use
 
 POLL_SECONDS = 0.05
 STOP_SECONDS = 10.0
@@ -103,12 +103,15 @@ class Server(ABC):
         """Start on the data and the port of the last time and return when it answers.
 
         Raises:
-            LocalServerError: it runs already, ended early, or did not answer in time; then it is
-                not left running.
+            LocalServerError: it runs already, its port is taken, it ended early, or it did not
+                answer in time; then it is not left running.
             MissingToolError: a program that is needed is not on this machine.
         """
         if self.running:
             message = f"{self.name} runs already"
+            raise LocalServerError(message)
+        if in_use(self.port):  # else the answer of a stranger would be taken for its own
+            message = f"{self.name} cannot start: port {self.port} is in use"
             raise LocalServerError(message)
         self.folder.mkdir(parents=True, exist_ok=True)
         command = self.prepare()
