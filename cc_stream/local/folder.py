@@ -43,8 +43,9 @@ def run_folder(root: Path = DEFAULT_ROOT) -> Iterator[Path]:
         try:
             held.enter_context(locked(root / "run.lock", wait=False))
         except BlockingIOError as error:
-            message = f"another local run uses {root}: stop it first, or choose another folder"
-            raise CcStreamError(message) from error
+            raise CcStreamError(
+                f"another local run uses {root}: stop it first, or choose another folder"
+            ) from error
         run = root / "run"
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir()

@@ -31,14 +31,13 @@ def metadata_brokers(connection: socket.socket) -> int:
     with connection.makefile("rb") as stream:
         answer = stream.read(12)  # length, correlation, number of brokers
     if len(answer) < struct.calcsize(">iii"):
-        message = "closed while it answered"
-        raise ConnectionError(message)
+        raise ConnectionError("closed while it answered")
     brokers: int = struct.unpack(">iii", answer)[2]
     return brokers
 
 
 def server_settings(folder: Path, port: int, controller_port: int) -> dict[str, str]:
-    """The broker's ``server.properties``: loopback only, one replica, quick to start and to join."""
+    """The broker's ``server.properties``: loopback only, one replica, quick to start and join."""
     return {
         "node.id": "1",
         "process.roles": "broker,controller",
@@ -128,9 +127,7 @@ class KafkaServer(Server):
     def _format(self, storage_tool: list[str], properties: Path) -> None:
         options = ["format", "--cluster-id", CLUSTER_ID, "--config", str(properties)]
         with self.log_path.open("ab") as log:
-            done = subprocess.run(  # noqa: S603  the command is built here, no shell
-                [*storage_tool, *options], stdout=log, stderr=log, check=False
-            )
+            done = subprocess.run([*storage_tool, *options], stdout=log, stderr=log, check=False)
         if done.returncode != 0:
             message = "the data folder of kafka could not be formatted:\n"
             raise LocalServerError(message + last_lines(self.log_path))

@@ -32,8 +32,7 @@ def kafka_version() -> str:
     """The version of Apache Kafka that `kafka-pom.xml` names."""
     found = re.search(r"<kafka.version>(.+)</kafka.version>", POM.read_text())
     if found is None:
-        message = f"{POM.name} names no <kafka.version>"
-        raise LocalServerError(message)
+        raise LocalServerError(f"{POM.name} names no <kafka.version>")
     return found[1]
 
 
@@ -47,9 +46,7 @@ def java_program() -> str:
     if java is None:
         raise _java_missing("no Java found")
     # A new JVM answers on standard error: openjdk version "17.0.15" 2025-04-15 (8 says "1.8.0_…").
-    answer = subprocess.run(  # noqa: S603  the program was found above
-        [java, "-version"], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
     if version is None:
         raise _java_missing(f"{java} does not tell its version")
@@ -74,8 +71,9 @@ def kafka_libs(downloads: Path, progress: Progress = no_progress) -> Path:
         return libs
     maven = shutil.which("mvn")
     if maven is None:
-        message = f"no Maven found to fetch Kafka with: install Maven (mvn), {WAY_OUT}"
-        raise MissingToolError(message)
+        raise MissingToolError(
+            f"no Maven found to fetch Kafka with: install Maven (mvn), {WAY_OUT}"
+        )
     with locked(downloads / "kafka.lock", wait=True):
         if not libs.is_dir():
             partial = downloads / f"kafka-{kafka_version()}.partial"
@@ -108,8 +106,7 @@ def _fetch(maven: str, partial: Path, progress: Progress) -> None:
         if process.returncode != 0:
             log.seek(0)
             reason = _first_error(log.read().decode(errors="replace"))
-            message = f"Kafka {kafka_version()} could not be fetched: {reason}"
-            raise LocalServerError(message)
+            raise LocalServerError(f"Kafka {kafka_version()} could not be fetched: {reason}")
     progress(FETCH_BYTES, FETCH_BYTES)
 
 

@@ -31,7 +31,7 @@ def spawn(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     Call it from a thread that lives as long as the child should (see `tether`).
     """
     tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command]
-    return subprocess.Popen(  # noqa: S603  the command is built by this package, no shell
+    return subprocess.Popen(
         tied, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
     )
 
@@ -95,8 +95,7 @@ class Server(ABC):
             LocalServerError: it does not run.
         """
         if self._process is None or not self.running:
-            message = f"{self.name} does not run"
-            raise LocalServerError(message)
+            raise LocalServerError(f"{self.name} does not run")
         return self._process.pid
 
     def start(self) -> None:
@@ -108,11 +107,9 @@ class Server(ABC):
             MissingToolError: a program that is needed is not on this machine.
         """
         if self.running:
-            message = f"{self.name} runs already"
-            raise LocalServerError(message)
+            raise LocalServerError(f"{self.name} runs already")
         if in_use(self.port):  # else the answer of a stranger would be taken for its own
-            message = f"{self.name} cannot start: port {self.port} is in use"
-            raise LocalServerError(message)
+            raise LocalServerError(f"{self.name} cannot start: port {self.port} is in use")
         self.folder.mkdir(parents=True, exist_ok=True)
         command = self.prepare()
         with self.log_path.open("ab") as log:

@@ -149,7 +149,7 @@ def test_servers_listen_on_loopback_only(kafka: KafkaServer, redis_server: Redis
 
 def listening_addresses(pid: int) -> set[str]:
     """The addresses on which a process accepts TCP connections."""
-    inodes = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    inodes = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -199,7 +199,7 @@ class Broken(Server):
 
 
 def test_a_server_that_ends_early_says_why(tmp_path: Path) -> None:
-    with pytest.raises(LocalServerError, match="ended while it started(.|\n)*no memory for this"):
+    with pytest.raises(LocalServerError, match=r"ended while it started(.|\n)*no memory for this"):
         Broken(tmp_path).start()
 
 

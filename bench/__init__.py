@@ -1,0 +1,1 @@
+"""Benchmarks: throughput, latency, recovery, memory. Each prints its result."""
