@@ -1,0 +1,50 @@
+# Everything a developer does here, by name. Run `make` for the list.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint bench clean
+
+BIN := .venv/bin
+# uv from the PATH, or one of our own in .uv/
+UV := $(shell command -v uv || echo .uv/bin/uv)
+ENV := .venv/.up-to-date
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+env: $(ENV) ## install Python packages into .venv, as locked
+
+.uv/bin/uv:
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "This needs uv (https://docs.astral.sh/uv/) on the PATH, or Python 3.11 or newer with venv:" \
+	       "on Debian and Ubuntu \`apt-get install python3-venv\`." >&2; exit 1; }
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet 'uv>=0.5,<1'
+
+$(ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
+	$(UV) sync --frozen --all-extras
+	@touch $@
+
+demo: $(ENV) ## a simulated floor on real servers; SECONDS=30 ends by itself; SEATS= BROKER= REDIS=
+	$(BIN)/cc-stream demo$(demo_options)
+
+# A shell's own SECONDS is not seen here: shells do not export it.
+demo_options = $(if $(SECONDS), --seconds $(SECONDS) --no-screen)$(if $(SEATS), --seats $(SEATS))$\
+$(if $(BROKER), --broker '$(BROKER)')$(if $(REDIS), --redis '$(REDIS)')
+
+test: $(ENV) ## all tests, against real servers that it fetches and starts itself
+	@.ci/test-packages
+	$(BIN)/python -m pytest
+
+lint: $(ENV) ## style, types and the import law
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(ENV) ## throughput, latency and recovery on a real Kafka
+	$(BIN)/python -m bench
+
+clean: ## remove what was installed, fetched and cached
+	rm -rf .venv .uv .data dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
