@@ -23,6 +23,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Text = Annotated[str, Meta(max_length=1024)]
 Millis = Annotated[int, Meta(ge=0, le=1 << 40)]
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
+Whole = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
+"""Whole numbers that every JSON reader keeps exactly; a larger one does not fit into the state."""
 Instant = Annotated[datetime, Meta(tz=True)]
 
 Presence = Literal["offline", "available", "break", "training", "meeting", "other", "error"]
@@ -78,7 +80,7 @@ class Queued(Data, frozen=True):
     direction: Literal["inbound", "outbound", "internal"] | None = None
     caller_hash: Name | None = None
     position: Count | None = None
-    priority: int | None = None
+    priority: Whole | None = None
     skills: tuple[Name, ...] | None = None
     campaign: Name | None = None
     reason: Text | None = None
@@ -228,7 +230,7 @@ class Outcome(Data, frozen=True):
     agent_id: Name | None = None
     eligible: bool | None = None
     converted: bool | None = None
-    value_minor: int | None = None
+    value_minor: Whole | None = None
     currency: Name | None = None
     resolved: bool | None = None
     complaint: bool | None = None
@@ -316,7 +318,9 @@ class Event(
     subject: Name | None = None
     tenant: Name = DEFAULT_TENANT
     revision: Count = 0
-    sequence: Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")] = 0
+    sequence: (
+        Annotated[int, Meta(ge=0, le=1 << 60)] | Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+    ) = 0
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Text | None = None
     dataschema: Text | None = None
