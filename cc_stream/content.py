@@ -1,7 +1,7 @@
 """What the type of a field cannot say: faults in the content of a decoded event."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -23,11 +23,13 @@ MAX_DEPTH: Final = 16
 """How deep the values of reference fields may be nested, so that any reader can follow."""
 
 _NULL_TIME: Final = EPOCH + timedelta(milliseconds=NULL_TIME_MS)
+_END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""Later than this a time in another zone may not exist in UTC."""
 
 
 def content_fault(event: Event) -> Refused | None:
     """The first fault of an event whose types are right: its times, subject, scale or fields."""
-    if event.time <= _NULL_TIME:
+    if not _NULL_TIME < event.time < _END:
         return _time_fault(event.time, "$.time")
     if event.subject is not None and event.subject != (key_of(event) or event.subject):
         return Refused("subject_mismatch", "$.subject", "not the contact, agent or queue of data")
@@ -36,8 +38,10 @@ def content_fault(event: Event) -> Refused | None:
 
 
 def _time_fault(moment: datetime, path: str) -> Refused | None:
-    if moment > _NULL_TIME:
+    if _NULL_TIME < moment < _END:
         return None
+    if moment >= _END:
+        return Refused("bad_value", path, "after the year 9998")
     if moment == _NULL_TIME:
         return Refused("time_missing", path, "the source's way to write that it has no time")
     if moment == EPOCH:  # reference data that has always held

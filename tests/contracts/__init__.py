@@ -1,0 +1,1 @@
+"""The edge of the library: what is read, refused, named and set."""
