@@ -45,7 +45,7 @@ def add_into(total: Vector, change: Mapping[int, int], sign: int = 1) -> None:
         if new:
             total[key] = new
         else:
-            del total[key]
+            total.pop(key, None)
 
 
 def total_of(vectors: Iterable[Mapping[int, int]]) -> Vector:

@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from cc_stream.events import Refused
+
 MAX_VALUE_BYTES: Final = 256 * 1024
 """A larger value is refused unread (`too_large`), and its letter keeps this many bytes of it."""
 
@@ -45,18 +47,6 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("id_conflict", "the same source, id and revision came before with other content"),
 )
 RULE_IDS: Final[frozenset[str]] = frozenset(rule.id for rule in RULES)
-
-
-class Refused(Struct, frozen=True):
-    """Why a record is not counted.
-
-    `path` is a JSON path in structured form (`$.data.contact_id`), empty for the whole record.
-    `detail` never repeats the content of the event, so it may be logged.
-    """
-
-    rule: str
-    path: str = ""
-    detail: str = ""
 
 
 class Letter(Struct, frozen=True):

@@ -55,6 +55,18 @@ REJECT_REASONS: Final[tuple[str, ...]] = get_args(RejectReason)
 EXIT_REASONS: Final[tuple[str, ...]] = get_args(ExitReason)
 
 
+class Refused(Struct, frozen=True):
+    """Why a record is not counted: the rule that it broke (`dead_letters.RULES`).
+
+    `path` is a JSON path in structured form (`$.data.contact_id`), empty for the whole record.
+    `detail` never repeats the content of the event, so it may be logged.
+    """
+
+    rule: str
+    path: str = ""
+    detail: str = ""
+
+
 def to_ms(moment: datetime) -> int:
     """Milliseconds since 1970 UTC of an aware datetime; below a millisecond is cut off."""
     return (moment - EPOCH) // _MILLISECOND

@@ -1,0 +1,538 @@
+"""The log of a contact, and what it contributes: the definition of every contact number.
+
+The log is read by milestones in the order (time, sequence, kind, id), so the facts do not depend on
+the order of arrival. A segment is one queue visit and one agent leg; either may be missing. The
+source's own durations win over differences of times; what is missing is derived where the log
+allows it (start = end − talk − hold − wait) and durations are never negative.
+"""
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any, Final
+
+from msgspec import Struct
+
+from cc_stream.events import CONTACT_EVENTS, Data, Outcome, Quality, Survey
+from cc_stream.facts import (
+    Answered,
+    Entered,
+    Fact,
+    Handled,
+    Left,
+    Lost,
+    OfferFailed,
+    Open,
+    Rejected,
+    Scored,
+    Surveyed,
+    Transferred,
+)
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """One admitted event in a contact's log, with what was resolved when it was admitted.
+
+    `rank` is the event's place in CONTACT_EVENTS (its kind and its tie order), `key` a hash of
+    (source, id), `team` the agent's team at that moment (None where no agent is named).
+    """
+
+    time_ms: int
+    sequence: int
+    rank: int
+    key: int
+    revision: int
+    team: str | None
+    data: Data
+
+
+place: Final = attrgetter("time_ms", "sequence", "rank", "key")
+"""The total order of a log."""
+
+
+class Segment:
+    """One queue visit and one agent leg while a log is read; None is what is not known."""
+
+    __slots__ = (
+        "agent", "answered_ms", "campaign", "ended_ms", "facts", "first", "held_since", "hold_known",
+        "hold_ms", "hold_sum", "left_ms", "left_reason", "lost", "notes", "outcomes", "planned_ms",
+        "queue", "queued_ms", "segment_id", "talk_ms", "team", "transferred_in", "transferred_ms",
+        "wait_ms", "wrap_ended_ms", "wrap_ms", "wrap_started_ms", "wrapup_expected",
+    )  # fmt: skip
+
+    def __init__(self, queue: str | None, segment_id: str | None, campaign: str | None) -> None:
+        self.queue = queue
+        self.segment_id = segment_id
+        self.campaign = campaign
+        self.first = self.transferred_in = self.lost = False
+        self.hold_known = self.wrapup_expected = False
+        self.queued_ms: int | None = None
+        self.answered_ms: int | None = None
+        self.left_ms: int | None = None
+        self.left_reason: str | None = None
+        self.wait_ms: int | None = None
+        self.agent: str | None = None
+        self.team: str | None = None
+        self.ended_ms: int | None = None
+        self.transferred_ms: int | None = None
+        self.talk_ms: int | None = None
+        self.hold_ms: int | None = None
+        self.hold_sum = 0
+        self.held_since: int | None = None
+        self.wrap_started_ms: int | None = None
+        self.planned_ms: int | None = None
+        self.wrap_ended_ms: int | None = None
+        self.wrap_ms: int | None = None
+        self.outcomes: list[Outcome] = []
+        self.notes: list[Entry] = []
+        self.facts: tuple[Fact | None, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """In the queue: entered, and neither answered nor gone."""
+        return (
+            self.queued_ms is not None
+            and self.agent is None
+            and self.left_ms is None
+            and not self.lost
+        )
+
+    @property
+    def talks(self) -> bool:
+        """A leg that has not ended."""
+        return self.agent is not None and self.end() is None
+
+    def end(self) -> int | None:
+        """When the leg ended: told, or derived from wrap-up where the end is missing."""
+        if self.ended_ms is not None:
+            return self.ended_ms
+        if self.wrap_started_ms is not None:
+            return self.wrap_started_ms
+        if self.wrap_ended_ms is not None:
+            return self.wrap_ended_ms - (self.wrap_ms or 0)
+        return None
+
+    def hold(self) -> int:
+        """Hold of the leg, milliseconds."""
+        if self.hold_ms is not None:
+            return self.hold_ms
+        end = self.end()
+        if self.held_since is not None and end is not None:
+            return self.hold_sum + max(0, end - self.held_since)
+        return self.hold_sum
+
+    def answer(self) -> int | None:
+        """When the leg began: told, or derived from its end."""
+        if self.agent is None:
+            return None
+        if self.answered_ms is not None:
+            return self.answered_ms
+        if self.queued_ms is not None and self.wait_ms is not None:
+            return self.queued_ms + self.wait_ms
+        end = self.end()
+        if end is None:
+            return self.transferred_ms
+        return end - (self.talk_ms or 0) - self.hold()
+
+    def start(self) -> int:
+        """When the segment began: told, or derived as what followed minus the wait."""
+        if self.queued_ms is not None:
+            return self.queued_ms
+        leave = self.answer() if self.agent is not None else self.left_ms
+        return (leave or 0) - (self.wait_ms or 0)
+
+    def waited(self) -> int | None:
+        """Queue wait, milliseconds; None where neither the source nor the times tell it."""
+        if self.wait_ms is not None:
+            return self.wait_ms
+        leave = self.answer() if self.agent is not None else self.left_ms
+        if self.queued_ms is None or leave is None:
+            return None
+        return max(0, leave - self.queued_ms)
+
+    def talk(self, answer: int, end: int, hold: int) -> int:
+        """Talk of the leg, milliseconds, without hold."""
+        return self.talk_ms if self.talk_ms is not None else max(0, end - answer - hold)
+
+    def wrap(self, end: int) -> int:
+        """Wrap-up of the leg, milliseconds."""
+        if self.wrap_ms is not None:
+            return self.wrap_ms
+        if self.wrap_ended_ms is not None:
+            begin = self.wrap_started_ms if self.wrap_started_ms is not None else end
+            return max(0, self.wrap_ended_ms - begin)
+        return self.planned_ms or 0
+
+    def completed(self, end: int) -> int:
+        """The moment at which a handled segment counts (METRICS section 1, handled)."""
+        if self.wrap_ended_ms is not None:
+            return self.wrap_ended_ms
+        if self.wrap_started_ms is not None and self.planned_ms is not None:
+            return self.wrap_started_ms + self.planned_ms
+        return end
+
+
+class Story:
+    """A log as read so far: its segments, and the facts that belong to none."""
+
+    __slots__ = ("by_id", "campaign", "channel", "handed_on", "loose", "outcomes", "segments")
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.by_id: dict[str, Segment] = {}
+        self.loose: list[Fact] = []
+        self.outcomes: list[Outcome] = []
+        self.channel: str | None = None
+        self.campaign: str | None = None
+        self.handed_on = False
+
+    def open_segment(self, queue: str | None, segment_id: str | None) -> Segment:
+        """A new segment; the first of the contact that has a queue is marked."""
+        segment = Segment(queue, segment_id, self.campaign)
+        segment.first = queue is not None and not any(s.first for s in self.segments)
+        segment.transferred_in, self.handed_on = self.handed_on, False
+        self.segments.append(segment)
+        if segment_id is not None:
+            self.by_id.setdefault(segment_id, segment)
+        return segment
+
+    def waiting_in(self, queue: str | None) -> Segment | None:
+        """The newest visit that still waits, in this queue if one is named."""
+        for segment in reversed(self.segments):
+            if segment.waits and (queue is None or segment.queue == queue):
+                return segment
+        return None
+
+    def leg_of(self, agent: str, segment_id: str | None) -> Segment | None:
+        """The agent's leg: the named one, else the newest open one, else the newest."""
+        if segment_id is not None:
+            named = self.by_id.get(segment_id)
+            if named is not None and named.agent == agent:
+                return named
+        legs = [s for s in self.segments if s.agent == agent]
+        return next((s for s in reversed(legs) if s.talks), legs[-1] if legs else None)
+
+    def credited(self, agent: str | None) -> Segment | None:
+        """The leg that an outcome counts for: its agent's, else the last answering one."""
+        legs = [s for s in self.segments if s.agent is not None]
+        mine = [s for s in legs if s.agent == agent]
+        return mine[-1] if mine else legs[-1] if legs else None
+
+
+def _queued(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    if data.channel is not None and story.channel is None:
+        story.channel = data.channel
+    if data.campaign is not None and story.campaign is None:
+        story.campaign = data.campaign
+    known = story.by_id.get(data.segment_id) if data.segment_id is not None else None
+    if known is not None:
+        if known.queued_ms is None and known.queue in (None, data.queue):
+            known.queue, known.queued_ms = data.queue, entry.time_ms
+        return
+    if data.segment_id is None:
+        for earlier in story.segments:
+            if earlier.waits and earlier.segment_id is None:
+                if earlier.queue == data.queue:
+                    return
+                earlier.lost = True
+    segment = story.open_segment(data.queue, data.segment_id)
+    segment.queued_ms = entry.time_ms
+    segment.campaign = data.campaign or story.campaign
+
+
+def _rejected(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    at = entry.time_ms
+    story.loose.append(Rejected(at, at, data.queue, story.campaign, data.reason))
+
+
+def _nothing(story: Story, entry: Entry) -> None:
+    """Kept in the log, counted nowhere yet."""
+
+
+def _offer_failed(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    waiting = story.waiting_in(data.queue)
+    queue = data.queue or (waiting.queue if waiting else None)
+    start = waiting.start() if waiting else entry.time_ms
+    at, team = entry.time_ms, entry.team or ""
+    story.loose.append(OfferFailed(at, start, queue, story.campaign, data.agent_id, team))
+
+
+def _visit_for(story: Story, data: Any) -> Segment | None:
+    named = story.by_id.get(data.segment_id) if data.segment_id is not None else None
+    if named is not None and named.agent is None:
+        return named
+    return story.waiting_in(data.queue) if named is None else None
+
+
+def _answered(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    segment = _visit_for(story, data)
+    if segment is None:
+        leg = story.leg_of(data.agent_id, data.segment_id)
+        known = data.segment_id is not None and data.segment_id in story.by_id
+        if leg is not None and (leg.talks or (known and leg.segment_id == data.segment_id)):
+            return
+        # A second agent on one queue visit is a leg of its own, without a second queue entry.
+        segment = story.open_segment(None if known else data.queue, data.segment_id)
+    segment.answered_ms = entry.time_ms
+    _connect(segment, entry)
+
+
+def _connect(segment: Segment, entry: Entry) -> None:
+    data: Any = entry.data
+    segment.agent, segment.team = data.agent_id, entry.team
+    wait_ms = getattr(data, "wait_ms", None)
+    if wait_ms is not None and segment.wait_ms is None:
+        segment.wait_ms = wait_ms
+
+
+def _held(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    leg = story.leg_of(data.agent_id, data.segment_id)
+    if leg is not None:
+        leg.hold_known = True
+        if leg.held_since is None and leg.talks:
+            leg.held_since = entry.time_ms
+
+
+def _resumed(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    leg = story.leg_of(data.agent_id, data.segment_id)
+    if leg is not None:
+        leg.hold_known = True
+        if leg.held_since is not None and leg.talks:
+            leg.hold_sum += max(0, entry.time_ms - leg.held_since)
+            leg.held_since = None
+
+
+def _leg_that_ends(story: Story, entry: Entry) -> Segment:
+    """The agent's leg, or where its answer is missing one derived from this end."""
+    data: Any = entry.data
+    leg = story.leg_of(data.agent_id, data.segment_id)
+    if leg is None:
+        leg = _visit_for(story, data) or story.open_segment(data.queue, data.segment_id)
+        _connect(leg, entry)
+    return leg
+
+
+def _transferred(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    leg = _leg_that_ends(story, entry)
+    if leg.transferred_ms is None:
+        leg.transferred_ms = entry.time_ms
+    _close(leg, entry)
+    target = story.by_id.get(data.new_segment_id) if data.new_segment_id is not None else None
+    newest = story.segments[-1]
+    if target is None and newest is not leg and newest.start() >= leg.start():
+        target = newest
+    if target is not None and target is not leg:
+        target.transferred_in = True
+    else:
+        story.handed_on = True
+
+
+def _close(leg: Segment, entry: Entry) -> None:
+    data: Any = entry.data
+    if leg.ended_ms is None:
+        leg.ended_ms = entry.time_ms
+    if leg.talk_ms is None:
+        leg.talk_ms = data.talk_ms
+    if leg.wait_ms is None and leg.queue is not None:
+        leg.wait_ms = data.wait_ms
+
+
+def _dequeued(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    segment = _visit_for(story, data)
+    if segment is None:
+        if data.segment_id is not None and data.segment_id in story.by_id:
+            return
+        if any(s.queue == data.queue and s.talks for s in story.segments):
+            return
+        segment = story.open_segment(data.queue, data.segment_id)
+    if segment.left_ms is None:
+        segment.left_ms, segment.left_reason = entry.time_ms, data.reason
+        segment.wait_ms = data.wait_ms
+
+
+def _ended(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    if data.agent_id is not None:
+        _end_leg(_leg_that_ends(story, entry), entry)
+        return
+    named = story.by_id.get(data.segment_id) if data.segment_id is not None else None
+    for segment in [named] if named is not None else story.segments:
+        if segment.talks or (segment.agent is not None and segment is named):
+            _end_leg(segment, entry)
+        elif segment.waits:
+            segment.lost = True
+
+
+def _end_leg(leg: Segment, entry: Entry) -> None:
+    data: Any = entry.data
+    _close(leg, entry)
+    if leg.hold_ms is None:
+        leg.hold_ms = data.hold_ms
+        leg.hold_known = leg.hold_known or data.hold_ms is not None
+    leg.wrapup_expected = leg.wrapup_expected or bool(data.wrapup_expected)
+
+
+def _wrapup_started(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    leg = story.leg_of(data.agent_id, data.segment_id)
+    if leg is not None and leg.wrap_started_ms is None:
+        leg.wrap_started_ms, leg.planned_ms = entry.time_ms, data.planned_ms
+
+
+def _wrapup_ended(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    leg = story.leg_of(data.agent_id, data.segment_id)
+    if leg is not None:
+        leg.wrap_ended_ms = entry.time_ms
+        if data.wrap_ms is not None:
+            leg.wrap_ms = data.wrap_ms
+
+
+def _outcome(story: Story, entry: Entry) -> None:
+    assert isinstance(entry.data, Outcome)
+    story.outcomes.append(entry.data)
+
+
+def _note(story: Story, entry: Entry) -> None:
+    data: Any = entry.data
+    leg = story.credited(data.agent_id)
+    if leg is not None:
+        leg.notes.append(entry)
+
+
+STEPS: Final[tuple[Callable[[Story, Entry], None], ...]] = (
+    # In the order of events.CONTACT_EVENTS.
+    _queued,
+    _rejected,
+    _nothing,
+    _offer_failed,
+    _answered,
+    _held,
+    _resumed,
+    _transferred,
+    _dequeued,
+    _ended,
+    _nothing,
+    _wrapup_started,
+    _wrapup_ended,
+    _nothing,
+    _outcome,
+    _note,
+    _note,
+)
+RANKS: Final = {event: rank for rank, event in enumerate(CONTACT_EVENTS)}
+assert len(STEPS) == len(CONTACT_EVENTS)
+
+
+def place_outcomes(story: Story) -> None:
+    """Credit every outcome to its leg; legs that came later may take over."""
+    if story.outcomes:
+        for segment in story.segments:
+            segment.outcomes = []
+        for outcome in story.outcomes:
+            leg = story.credited(outcome.agent_id)
+            if leg is not None:
+                leg.outcomes.append(outcome)
+
+
+def read(log: Iterable[Entry]) -> Story:
+    """The story that a log tells; the log in the order of `place`."""
+    story = Story()
+    for entry in log:
+        STEPS[entry.rank](story, entry)
+    place_outcomes(story)
+    return story
+
+
+def contributions(log: Iterable[Entry]) -> list[Fact]:
+    """The definition: every fact of a log, which may come in any order."""
+    return facts_of(read(sorted(log, key=place)))
+
+
+def facts_of(story: Story) -> list[Fact]:
+    """The facts of all segments and those that belong to none."""
+    facts = [f for segment in story.segments for f in segment_facts(segment) if f is not None]
+    return facts + story.loose
+
+
+def segment_facts(s: Segment) -> tuple[Fact | None, ...]:
+    """What a segment contributes, each kind of fact at its own place of the tuple."""
+    start = s.start()
+    agent, team = s.agent, s.team or ""
+    entered = gone = handled = passed = None
+    if s.queue is not None:
+        entered = Entered(start, start, s.queue, s.campaign, s.first, s.transferred_in)
+    if agent is None:
+        if s.left_ms is not None and s.queue is not None and s.left_reason is not None:
+            gone = Left(s.left_ms, start, s.queue, s.campaign, s.left_reason, s.waited())
+        return (entered, gone, None, None, _standing(s, None))
+    answer, end = s.answer(), s.end()
+    at = answer if answer is not None else start
+    wait = s.waited() if s.queue is not None else None
+    gone_in = Answered(at, start, s.queue, s.campaign, agent, team, wait, s.transferred_in)
+    if end is not None:
+        handled = _handled(s, agent, team, at, end)
+    if s.transferred_ms is not None:
+        passed = Transferred(s.transferred_ms, start, s.queue, s.campaign, agent, team)
+    standard = (entered, gone_in, handled, passed, _standing(s, end))
+    return standard + tuple(_noted(s, note, start, agent, team) for note in s.notes)
+
+
+def _handled(s: Segment, agent: str, team: str, answer: int, end: int) -> Handled:
+    eligible = converted = False
+    value = 0
+    for outcome in s.outcomes:
+        if outcome.eligible is not False:
+            eligible = True
+            if outcome.converted:
+                converted = True
+                value += outcome.value_minor or 0
+    hold = s.hold()
+    return Handled(
+        s.completed(end), s.start(), s.queue, s.campaign, agent, team,
+        s.talk(answer, end, hold), hold, s.wrap(end), s.hold_known, eligible, converted, value,
+    )  # fmt: skip
+
+
+def _standing(s: Segment, end: int | None) -> Fact | None:
+    """The state that lasts, if any."""
+    if s.agent is None:
+        if s.waits and s.queued_ms is not None:
+            return Open("waiting", s.queued_ms, s.queue, s.campaign, None, None)
+        if s.lost and s.queue is not None:
+            return Lost(s.queue, s.campaign)
+        return None
+    if end is None:
+        if s.held_since is not None:
+            return Open("holding", s.held_since, s.queue, s.campaign, s.agent, s.team)
+        since = s.answer() or s.start()
+        return Open("talking", since, s.queue, s.campaign, s.agent, s.team)
+    if s.wrap_ended_ms is not None:
+        return None
+    if s.planned_ms is not None:
+        due = end if s.wrap_started_ms is None else s.wrap_started_ms
+        return Open("wrapping_until", due + s.planned_ms, s.queue, s.campaign, s.agent, s.team)
+    if s.wrap_started_ms is not None or s.wrapup_expected:
+        since = end if s.wrap_started_ms is None else s.wrap_started_ms
+        return Open("wrapping", since, s.queue, s.campaign, s.agent, s.team)
+    return None
+
+
+def _noted(s: Segment, note: Entry, start: int, agent: str, team: str) -> Fact:
+    data = note.data
+    at, queue, campaign = note.time_ms, s.queue, s.campaign
+    if isinstance(data, Survey):
+        low, high = data.scale_min, data.scale_max
+        return Surveyed(
+            at, start, queue, campaign, agent, team, data.score, low, high, data.kind
+        )
+    assert isinstance(data, Quality)
+    critical = bool(data.critical_fail)
+    return Scored(at, start, queue, campaign, agent, team, data.score, data.max, critical)

@@ -1,0 +1,86 @@
+"""Completed segments and their talk, hold, wrap-up and handle time (talk + hold + wrap).
+
+All four count at completion, so means have matching numerators and denominators in every window.
+"""
+
+from cc_stream.counts import Slot, Vector, percentile, whole_seconds
+from cc_stream.facts import Handled
+from cc_stream.metrics.metric import (
+    OF_ALL,
+    ROWS,
+    Count,
+    Figures,
+    Metric,
+    Reading,
+    mean_seconds,
+    seconds,
+)
+
+HANDLED = Slot(10, "handled")
+TALK_MS = Slot(11, "talk_ms")
+HOLD_MS = Slot(12, "hold_ms")
+WRAP_MS = Slot(13, "wrap_ms")
+HOLD_KNOWN = Slot(14, "hold_known")
+HANDLE_TIMES = Slot(15, "handle_time_seconds")
+_HANDLED, _TALK, _HOLD, _WRAP = HANDLED.key, TALK_MS.key, HOLD_MS.key, WRAP_MS.key
+_KNOWN, _TIMES = HOLD_KNOWN.key, HANDLE_TIMES.key
+
+
+def _handled(fact: Handled, vector: Vector) -> None:
+    talk, hold, wrap = fact.talk_ms, fact.hold_ms, fact.wrap_ms
+    vector[_HANDLED] = 1
+    if talk:
+        vector[_TALK] = talk
+    if hold:
+        vector[_HOLD] = hold
+    if wrap:
+        vector[_WRAP] = wrap
+    if fact.hold_known:
+        vector[_KNOWN] = 1
+    vector[_TIMES | whole_seconds(talk + hold + wrap)] = 1
+
+
+def _mean(figures: Figures, *slots: Slot) -> float | None:
+    return mean_seconds(sum(figures.count(slot) for slot in slots), figures.count(HANDLED))
+
+
+def _hold_known(figures: Figures) -> bool | None:
+    handled = figures.count(HANDLED)
+    return figures.count(HOLD_KNOWN) > 0 if handled else None
+
+
+def handle_times(figures: Figures) -> dict[int, int]:
+    """Whole seconds → handled segments."""
+    return dict(figures.buckets(HANDLE_TIMES))
+
+
+METRIC = Metric(
+    slots=(HANDLED, TALK_MS, HOLD_MS, WRAP_MS, HOLD_KNOWN, HANDLE_TIMES),
+    counts=(Count(Handled, ROWS, _handled),),
+    readings=(
+        Reading("handled", OF_ALL, lambda f: f.count(HANDLED), "Completed segments"),
+        Reading("talk_total_seconds", OF_ALL, lambda f: seconds(f.count(TALK_MS)), "Sum of talk"),
+        Reading("talk_mean_seconds", OF_ALL, lambda f: _mean(f, TALK_MS), "Mean talk"),
+        Reading("hold_mean_seconds", OF_ALL, lambda f: _mean(f, HOLD_MS), "Mean hold"),
+        Reading("hold_known", OF_ALL, _hold_known, "Whether the source tells hold at all"),
+        Reading("wrap_mean_seconds", OF_ALL, lambda f: _mean(f, WRAP_MS), "Mean wrap-up"),
+        Reading(
+            "handle_time_mean_seconds",
+            OF_ALL,
+            lambda f: _mean(f, TALK_MS, HOLD_MS, WRAP_MS),
+            "Mean handle time (AHT)",
+        ),
+        Reading(
+            "handle_time_p50_seconds",
+            OF_ALL,
+            lambda f: percentile(f.buckets(HANDLE_TIMES), 0.5),
+            "Median handle time, whole seconds",
+        ),
+        Reading(
+            "handle_time_p90_seconds",
+            OF_ALL,
+            lambda f: percentile(f.buckets(HANDLE_TIMES), 0.9),
+            "90th percentile handle time, whole seconds",
+        ),
+    ),
+)

@@ -1,0 +1,113 @@
+"""What a metric is: slots of a vector, how facts fill them, and how figures are read from them.
+
+A metric is one file with one `METRIC`, and one line in `METRICS` (`cc_stream/metrics/__init__.py`).
+Nothing is stored but sums; every formula is applied when reading.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from cc_stream.counts import Parts, Slot, Vector
+from cc_stream.events import to_rfc3339
+from cc_stream.facts import Fact
+from cc_stream.panes import Window
+from cc_stream.reference import DEFAULT_TERMS, Terms
+
+Value = int | float | str | bool | None | dict[str, Any]
+
+QUEUES: Final = frozenset({"queue", "campaign"})
+AGENTS: Final = frozenset({"agent"})
+ROWS: Final = QUEUES | AGENTS
+"""The rows on which facts are counted. Teams and the floor are sums of these."""
+
+OF_QUEUES: Final = frozenset({"queue", "campaign", "floor"})
+OF_AGENTS: Final = frozenset({"agent", "team"})
+OF_TIME: Final = frozenset({"agent", "team", "floor"})
+OF_ALL: Final = OF_QUEUES | OF_AGENTS
+"""The kinds of entity for which a figure exists."""
+
+NOTHING: Final[Mapping[int, int]] = {}
+
+
+class Figures(Struct):
+    """What a reading may look at.
+
+    `window_parts` are the sums over the window's panes, `live_parts` what is open now (empty for a
+    window that does not reach `as_of_ms`), both taken apart by `counts.parts`.
+    """
+
+    kind: str
+    window: Window
+    as_of_ms: int
+    window_parts: Parts
+    live_parts: Parts
+    terms: Terms = DEFAULT_TERMS
+
+    def count(self, slot: Slot) -> int:
+        """The sum in a slot over the window."""
+        return self.window_parts.get(slot.number, NOTHING).get(0, 0)
+
+    def buckets(self, slot: Slot) -> Mapping[int, int]:
+        """Bucket → n over the window."""
+        return self.window_parts.get(slot.number, NOTHING)
+
+    def live(self, slot: Slot) -> Mapping[int, int]:
+        """Moment → n of what is open now."""
+        return self.live_parts.get(slot.number, NOTHING)
+
+    def is_current(self) -> bool:
+        """Whether the window reaches `as_of_ms`: only then has it a live side."""
+        return self.window.start_ms <= self.as_of_ms <= self.window.end_ms
+
+
+class Count(Struct, frozen=True):
+    """`add(fact, vector)` puts what a fact is worth into the vector of a row of one of `rows`."""
+
+    fact: type[Fact]
+    rows: frozenset[str]
+    add: Callable[[Any, Vector], None]
+
+
+class Reading(Struct, frozen=True):
+    """One named figure of `kinds` of entity; `live` ones belong to the moment, not to a window."""
+
+    name: str
+    kinds: frozenset[str]
+    read: Callable[[Figures], Value]
+    help: str
+    live: bool = False
+
+
+class Metric(Struct, frozen=True):
+    """One metric: what it stores, what fills it, what is read from it."""
+
+    slots: tuple[Slot, ...]
+    counts: tuple[Count, ...]
+    readings: tuple[Reading, ...]
+
+
+def seconds(ms: int | None) -> float | None:
+    """Milliseconds as seconds."""
+    return None if ms is None else ms / 1000
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """A share; None without a denominator, never 0 and never 1."""
+    return part / whole if whole else None
+
+
+def mean_seconds(sum_ms: int, count: int) -> float | None:
+    """A mean in seconds; None without a denominator."""
+    return sum_ms / count / 1000 if count else None
+
+
+def moment(ms: int | None) -> str | None:
+    """A moment as it is written in outputs."""
+    return None if ms is None else to_rfc3339(ms)
+
+
+def fresh(open_since: Mapping[int, int], oldest_ms: int) -> dict[int, int]:
+    """What has been open since `oldest_ms` or later; the rest is stale."""
+    return {since: n for since, n in open_since.items() if since >= oldest_ms}

@@ -1,0 +1,106 @@
+"""Reference data: who is in which team, what a queue's settings are, and from when on.
+
+It travels in the stream as events, so every shard, replay and report meets a change at one place in
+its own order. A lookup names the moment: the change with the latest `valid_from` not after it wins.
+"""
+
+from bisect import bisect_right
+from typing import Any, Final
+
+from msgspec import Struct
+
+from cc_stream.events import UNASSIGNED, Reference, to_ms
+
+DEFAULT_FORMULA: Final = "abandons_negative"
+
+_PREFIXES: Final = {
+    "RosterUpdated": "agent",
+    "QueueConfigured": "queue",
+    "TargetSet": "target",
+    "ScheduleSet": "schedule",
+}
+
+
+class Terms(Struct, frozen=True):
+    """The terms under which an entity's numbers are read; durations in milliseconds."""
+
+    service_level_seconds: int = 20
+    short_abandon_seconds: int = 5
+    service_level_formula: str = DEFAULT_FORMULA
+    max_wait_ms: int = 4 * 3_600_000
+    contact_max_age_ms: int = 4 * 3_600_000
+    agent_max_age_ms: int = 16 * 3_600_000
+    wrap_limit_ms: int = 60_000
+    wrap_max_ms: int = 1_800_000
+    timezone: str = "UTC"
+    handle_time_band_seconds: tuple[int, int] = (60, 600)
+
+
+DEFAULT_TERMS: Final = Terms()
+
+
+class ReferenceData:
+    """Everything known so far, by tenant, kind and entity."""
+
+    __slots__ = ("_changes",)
+
+    def __init__(self) -> None:
+        self._changes: dict[tuple[str, str, str], list[tuple[int, int, dict[str, Any]]]] = {}
+
+    def learn(self, event_name: str, tenant: str, data: Reference, key: int) -> None:
+        """Take in a change; the same key again replaces it. `event_name` is the event's class."""
+        entity = (tenant, _PREFIXES[event_name], data.entity)
+        changes = [c for c in self._changes.get(entity, []) if c[1] != key]
+        changes.append((to_ms(data.valid_from), key, dict(data.fields)))
+        changes.sort(key=lambda change: change[:2])
+        self._changes[entity] = changes
+
+    def fields(self, tenant: str, kind: str, entity: str, at_ms: int) -> dict[str, Any]:
+        """What holds for the entity at a moment; empty when nothing is known of it."""
+        changes = self._changes.get((tenant, kind, entity))
+        if not changes:
+            return {}
+        index = bisect_right(changes, at_ms, key=lambda change: change[0])
+        return changes[index - 1][2] if index else {}
+
+    def team(self, tenant: str, agent: str, at_ms: int) -> str:
+        """The agent's team at a moment by the roster, or `unassigned`."""
+        team = self.fields(tenant, "agent", agent, at_ms).get("team")
+        return team if isinstance(team, str) and team else UNASSIGNED
+
+    def queues(self, tenant: str, agent: str, at_ms: int) -> tuple[str, ...]:
+        """The queues that the agent serves by the roster."""
+        queues = self.fields(tenant, "agent", agent, at_ms).get("queues")
+        return tuple(q for q in queues if isinstance(q, str)) if isinstance(queues, list) else ()
+
+    def dump(self) -> list[tuple[str, str, str, list[tuple[int, int, dict[str, Any]]]]]:
+        """Everything, as plain values."""
+        return [(*entity, changes) for entity, changes in self._changes.items()]
+
+    def restore(self, dumped: list[Any]) -> None:
+        """Take in what `dump` gave."""
+        for tenant, kind, entity, changes in dumped:
+            self._changes[tenant, kind, entity] = [(v, k, f) for v, k, f in changes]
+
+
+def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
+    """The terms in a queue's or team's settings; what is absent or of a wrong type is default.
+
+    Fields: `service_level_seconds`, `short_abandon_seconds`, `service_level_formula`,
+    `max_wait_seconds`, `wrap_limit_seconds`, `timezone`, `handle_time_band_seconds` (two numbers).
+    """
+    given: dict[str, Any] = {}
+    for name in ("service_level_seconds", "short_abandon_seconds"):
+        if type(fields.get(name)) is int and fields[name] >= 0:
+            given[name] = fields[name]
+    for name, target in (("max_wait_seconds", "max_wait_ms"), ("wrap_limit_seconds", "wrap_limit_ms")):
+        if type(fields.get(name)) is int and fields[name] > 0:
+            given[target] = fields[name] * 1000
+    for name in ("service_level_formula", "timezone"):
+        if isinstance(fields.get(name), str):
+            given[name] = fields[name]
+    band = fields.get("handle_time_band_seconds")
+    if isinstance(band, list) and len(band) == 2 and all(type(edge) is int for edge in band):
+        given["handle_time_band_seconds"] = (band[0], band[1])
+    values = {name: getattr(default, name) for name in Terms.__struct_fields__}
+    return Terms(**(values | given))
