@@ -1,0 +1,1 @@
+"""A simulated contact-centre floor: seeded events for tests, demonstrations and benchmarks."""
