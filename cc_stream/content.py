@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from cc_stream.dead_letters import Refused
 from cc_stream.events import (
     AGENT_EVENTS,
     EPOCH,
@@ -14,6 +13,7 @@ from cc_stream.events import (
     REFERENCE_EVENTS,
     Event,
     QueueSnapshotEvent,
+    Refused,
     Survey,
     SurveySubmitted,
     key_of,

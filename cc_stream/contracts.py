@@ -13,8 +13,8 @@ from typing import Final, Protocol, Union
 import msgspec
 
 from cc_stream.content import content_fault
-from cc_stream.dead_letters import MAX_VALUE_BYTES, Refused
-from cc_stream.events import ALL_EVENTS, DEFAULT_TENANT, Event, type_of
+from cc_stream.dead_letters import MAX_VALUE_BYTES
+from cc_stream.events import ALL_EVENTS, DEFAULT_TENANT, Event, Refused, type_of
 
 BLOCK: Final = 128
 """Records decoded by one call. When one of them is bad, these are looked at one by one."""
