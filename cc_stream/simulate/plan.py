@@ -58,9 +58,7 @@ class QueuePlan(Struct, frozen=True, kw_only=True):
         _require(bool(NAME.fullmatch(self.name)), f"bad queue name {self.name!r}")
         for field in ("share", "talk_seconds", "wrap_seconds", "patience_seconds"):
             value = getattr(self, field)
-            _require(
-                0 < value < MAX_MEAN, f"queue {self.name}: {field} must be above 0, not {value}"
-            )
+            _require(0 < value < MAX_MEAN, f"queue {self.name}: bad {field} {value}")
         for field in ("eligible", "chat"):
             value = getattr(self, field)
             _require(0 <= value <= 1, f"queue {self.name}: {field} must be 0 to 1, not {value}")

@@ -20,8 +20,7 @@ FULL_AT: Final = 3
 NO_ANSWER: Final = 0.012
 NOT_REJECTED: Final = 0.8
 NO_ANSWER_MS: Final = (12_000, 20_000)
-AWAY_AFTER_NOT_REJECTED: Final = 0.8
-NO_ANSWER_MS: Final = (30_000, 120_000)
+AWAY_AFTER_NO_ANSWER_MS: Final = (30_000, 120_000)
 CAMPAIGN: Final = 0.25
 OTHER_EXITS: Final = (("key", 0.04), ("callback", 0.08), ("withdrawn", 0.09), ("empty", 0.095),
                       ("overflow", 0.11))  # fmt: skip
