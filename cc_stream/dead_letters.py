@@ -14,6 +14,8 @@ from cc_stream.events import Refused
 
 MAX_VALUE_BYTES: Final = 256 * 1024
 """A larger value is refused unread (`too_large`), and its letter keeps this many bytes of it."""
+MAX_KEY_BYTES: Final = 4 * 1024
+"""A letter keeps this much of a key: with all of it, it might be larger than a broker takes."""
 
 
 class Rule(Struct, frozen=True):
@@ -86,7 +88,7 @@ def dead_letter(refused: Refused, record: Record) -> Letter:
 
     The key is `topic/partition/offset`. The value is the original one, or its first 256 KiB
     together with `cc_sha256` (hex) and `cc_length` (bytes) of the whole. A tombstone has an empty
-    value. The original headers are not kept: those that matter are in `cc_path` and `cc_detail`.
+    value. `cc_key` is the original key, at most 4 KiB of it. The original headers are not kept: those that matter are in `cc_path` and `cc_detail`.
     """
     headers = [
         ("cc_rule", refused.rule.encode()),
@@ -97,7 +99,7 @@ def dead_letter(refused: Refused, record: Record) -> Letter:
         ("cc_offset", b"%d" % record.offset),
     ]
     if record.key is not None:
-        headers.append(("cc_key", record.key))
+        headers.append(("cc_key", record.key[:MAX_KEY_BYTES]))
     value = record.value or b""
     if len(value) > MAX_VALUE_BYTES:
         headers.append(("cc_sha256", sha256(value).hexdigest().encode()))

@@ -46,6 +46,11 @@ def test_a_large_value_is_a_prefix_with_the_hash_of_the_whole() -> None:
     assert "cc_sha256" not in dict(whole.headers)
 
 
+def test_a_huge_key_does_not_make_a_letter_that_no_broker_takes() -> None:
+    letter = dead_letter(REFUSED, Record(b"k" * 900_000, b"x" * 140_000))
+    assert dict(letter.headers)["cc_key"] == b"k" * 4096
+
+
 def test_a_tombstone_has_an_empty_value() -> None:
     assert dead_letter(REFUSED, Record(b"k", None)).value == b""
 
