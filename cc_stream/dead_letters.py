@@ -88,7 +88,8 @@ def dead_letter(refused: Refused, record: Record) -> Letter:
 
     The key is `topic/partition/offset`. The value is the original one, or its first 256 KiB
     together with `cc_sha256` (hex) and `cc_length` (bytes) of the whole. A tombstone has an empty
-    value. `cc_key` is the original key, at most 4 KiB of it. The original headers are not kept: those that matter are in `cc_path` and `cc_detail`.
+    value. `cc_key` is the original key, at most 4 KiB of it. The record's own
+    headers are not kept: whoever needs them finds the record by `cc_topic` and `cc_offset`.
     """
     headers = [
         ("cc_rule", refused.rule.encode()),
