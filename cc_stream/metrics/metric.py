@@ -28,6 +28,9 @@ OF_TIME: Final = frozenset({"agent", "team", "floor"})
 OF_ALL: Final = OF_QUEUES | OF_AGENTS
 """The kinds of entity for which a figure exists."""
 
+LIVE_KEPT_MS: Final = 48 * 3_600_000
+"""What has been open for longer is read by no figure, and may be forgotten."""
+
 NOTHING: Final[Mapping[int, int]] = {}
 
 

@@ -4,6 +4,7 @@ from cc_stream.counts import Slot, Vector
 from cc_stream.facts import Open, Reported
 from cc_stream.metrics.answered import ANSWERED
 from cc_stream.metrics.metric import (
+    LIVE_KEPT_MS,
     OF_QUEUES,
     QUEUES,
     Count,
@@ -52,7 +53,8 @@ def longest_wait_ms(figures: Figures) -> int | None:
 
 
 def _stale(figures: Figures) -> int:
-    return sum(figures.live(WAITING).values()) - waiting_now(figures)
+    kept = fresh(figures.live(WAITING), figures.as_of_ms - LIVE_KEPT_MS)
+    return sum(kept.values()) - waiting_now(figures)
 
 
 def _estimate(figures: Figures) -> float | None:
