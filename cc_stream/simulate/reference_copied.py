@@ -79,8 +79,9 @@ async def wait_for_reference(
 
 async def _look_back(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
     since_ms = wall_clock_ms() - LOOK_BACK_MS
-    found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+    # The ends first: what is copied between the two questions lies behind them.
     ends = await consumer.end_offsets(partitions)
+    found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
     for partition in partitions:
         # Nothing that young: what comes from now on is what is waited for.
         at = found.get(partition)
