@@ -21,9 +21,9 @@ SPIKE_FACTOR: Final = (1.9, 2.9)
 SPIKE_MINUTES: Final = (4.0, 9.0)
 WORKING: Final = 0.88
 """Share of the staffed time that is neither break nor training nor meeting."""
-BUSIEST: Final = 0.88
+BUSIEST: Final = 0.91
 """Occupancy that an endless floor is staffed for; a smaller one needs slack (square root)."""
-SLACK: Final = 0.55
+SLACK: Final = 0.7
 RING_SECONDS: Final = 4.0
 LEGS_PER_CONTACT: Final = 1.07
 """Transferred contacts are handled twice."""
