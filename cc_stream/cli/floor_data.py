@@ -68,8 +68,10 @@ class Flow(Struct, frozen=True, kw_only=True):
 
 
 class FloorData(Struct, frozen=True, kw_only=True):
-    """One screen. `as_of_ms`: the oldest moment that any shard's figures were read at;
-    `data_as_of_ms`: the latest event in them; None before there are any. `addresses`: name → where.
+    """One screen.
+
+    `as_of_ms`: the oldest moment that any shard's figures were read at; `data_as_of_ms`: the latest
+    event in them; both None before there are any. `addresses`: name and where.
     """
 
     title: str = "floor"
