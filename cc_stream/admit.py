@@ -12,7 +12,9 @@ revision), `Learned` (reference data), `Ignored`.
   is given back does not matter.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
@@ -37,13 +39,9 @@ from cc_stream.partitioner import partition_of
 from cc_stream.reference import ReferenceData
 
 HOUR_MS: Final = 3_600_000
-MAX_AGES_MS: Final = {
-    "voice": 4 * HOUR_MS,
-    "chat": 12 * HOUR_MS,
-    "messaging": 24 * HOUR_MS,
-    "email": 72 * HOUR_MS,
-    "task": 72 * HOUR_MS,
-}
+MAX_AGES_MS: Final[Mapping[str, int]] = MappingProxyType(
+    {"voice": 4 * HOUR_MS, "chat": 12 * HOUR_MS, "email": 72 * HOUR_MS}
+)
 """How long a contact can go on at most, by channel; an unknown channel is as voice."""
 
 _WITH_TEAM: Final = frozenset(
@@ -62,6 +60,8 @@ class Limits(Struct, frozen=True):
     grace_ms: int | None = 2 * HOUR_MS
     future_ms: int = 60_000
     agent_max_age_ms: int = DEFAULT_MAX_AGE_MS
+    max_ages_ms: Mapping[str, int] = MAX_AGES_MS
+    max_age_default_ms: int = 4 * HOUR_MS
 
 
 class Admitted(Struct, frozen=True, gc=False):
@@ -129,9 +129,9 @@ class Ledger:
 
     def keep_ms(self, channel: str | None) -> int | None:
         """How long after its last event a log is kept; None for ever."""
-        if self.limits.grace_ms is None:
-            return None
-        return MAX_AGES_MS.get(channel or "voice", MAX_AGES_MS["voice"]) + self.limits.grace_ms
+        limits = self.limits
+        age_ms = limits.max_ages_ms.get(channel or "voice", limits.max_age_default_ms)
+        return age_ms + limits.grace_ms if limits.grace_ms is not None else None
 
 
 def identity(event: Event) -> int:
@@ -223,8 +223,6 @@ def _open_log(
 def _repeat(
     ledger: Ledger, log: tuple[str, str], contact: Contact, known: Entry, entry: Entry, source: str
 ) -> Verdict:
-    if entry.rank != known.rank:
-        return Refused("id_conflict", "$.id", "the same id came before with another type")
     if entry.revision < known.revision:
         return REPEATED
     if entry.revision == known.revision:
@@ -236,7 +234,7 @@ def _repeat(
 
 
 def _content(entry: Entry) -> tuple[object, ...]:
-    return entry.time_ms, entry.data
+    return entry.time_ms, entry.rank, entry.data
 
 
 def _admit_other(

@@ -6,12 +6,22 @@ its own order. A lookup names the moment: the change with the latest `valid_from
 
 from bisect import bisect_right
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from cc_stream.events import UNASSIGNED, Reference, to_ms
 
 DEFAULT_FORMULA: Final = "abandons_negative"
+FORMULA_IDS: Final = (
+    "abandons_in_threshold_positive",
+    "ignore_abandons",
+    "abandons_negative",
+    "abandons_in_threshold_ignored",
+    "short_abandons_positive",
+    "short_abandons_excluded",
+)
+"""The service level formulas that a queue may name (METRICS section 2)."""
 
 _PREFIXES: Final = {
     "RosterUpdated": "agent",
@@ -55,6 +65,11 @@ class ReferenceData:
         changes.sort(key=lambda change: change[:2])
         self._changes[entity] = changes
 
+    @staticmethod
+    def entity_of(event: Any) -> tuple[str, str, str]:
+        """(tenant, kind, entity) of a reference event."""
+        return event.tenant, _PREFIXES[type(event).__name__], event.data.entity
+
     def fields(self, tenant: str, kind: str, entity: str, at_ms: int) -> dict[str, Any]:
         """What holds for the entity at a moment; empty when nothing is known of it."""
         changes = self._changes.get((tenant, kind, entity))
@@ -77,6 +92,10 @@ class ReferenceData:
         """Everything, as plain values."""
         return [(*entity, changes) for entity, changes in self._changes.items()]
 
+    def dump_one(self, entity: tuple[str, str, str]) -> list[tuple[int, int, dict[str, Any]]]:
+        """The changes of one (tenant, kind, entity), as plain values."""
+        return self._changes.get(entity, [])
+
     def restore(self, dumped: list[Any]) -> None:
         """Take in what `dump` gave."""
         for tenant, kind, entity, changes in dumped:
@@ -84,7 +103,7 @@ class ReferenceData:
 
 
 def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
-    """The terms in a queue's or team's settings; what is absent or of a wrong type is default.
+    """The terms in a queue's or team's settings; what is absent or not allowed is default.
 
     Fields: `service_level_seconds`, `short_abandon_seconds`, `service_level_formula`,
     `max_wait_seconds`, `wrap_limit_seconds`, `timezone`, `handle_time_band_seconds` (two numbers).
@@ -96,11 +115,23 @@ def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
     for name, target in (("max_wait_seconds", "max_wait_ms"), ("wrap_limit_seconds", "wrap_limit_ms")):
         if type(fields.get(name)) is int and fields[name] > 0:
             given[target] = fields[name] * 1000
-    for name in ("service_level_formula", "timezone"):
-        if isinstance(fields.get(name), str):
-            given[name] = fields[name]
+    if fields.get("service_level_formula") in FORMULA_IDS:
+        given["service_level_formula"] = fields["service_level_formula"]
+    if _is_zone(fields.get("timezone")):
+        given["timezone"] = fields["timezone"]
     band = fields.get("handle_time_band_seconds")
     if isinstance(band, list) and len(band) == 2 and all(type(edge) is int for edge in band):
         given["handle_time_band_seconds"] = (band[0], band[1])
     values = {name: getattr(default, name) for name in Terms.__struct_fields__}
     return Terms(**(values | given))
+
+
+def _is_zone(name: object) -> bool:
+    """Whether a setting names an IANA time zone: one bad setting must not stop a board."""
+    if not isinstance(name, str):
+        return False
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
