@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from cc_stream.counts import Vector
-from cc_stream.events import UNASSIGNED
 from cc_stream.facts import Attribution, Fact, StateTime
 from cc_stream.panes import fine_pane
 from cc_stream.tally import LIVE, Row, tally
@@ -29,7 +28,8 @@ class Batch(Struct, array_like=True, gc=False):
     `vectors`: (row, pane or LIVE, [key, n, key, n, …]). `times`: (row, state, from_ms, to_ms, n).
     `reference`: what `ReferenceData.dump` gives, on change. `stream_ms`: the shard's latest event
     time. `arrived_ms`: broker time of its latest event, None when nothing arrived. `history`:
-    the events lie far behind their broker time; they count, but raise no alert.
+    the events lie far behind their broker time; they count, but raise no alert. `events`: how many
+    were admitted since the last flush, told to one board only.
     """
 
     source: str
@@ -37,6 +37,7 @@ class Batch(Struct, array_like=True, gc=False):
     stream_ms: int
     arrived_ms: int | None
     history: bool
+    events: int
     vectors: list[tuple[list[str], int, list[int]]]
     times: list[tuple[list[str], str, int, int, int]]
     reference: list[Any]
@@ -94,13 +95,10 @@ class Deltas:
 
 
 def group_of(row: Row) -> str:
-    """What decides a row's board: its team for an agent, its own name otherwise.
-
-    An unassigned agent is placed by its own name, or one board would hold them all.
-    """
+    """What decides a row's board: its team for an agent, its own name otherwise."""
     kind, tenant, name, *team = row
     if kind == "agent":
-        return f"agent/{tenant}/{name}" if team[0] == UNASSIGNED else f"team/{tenant}/{team[0]}"
+        return f"team/{tenant}/{team[0]}"
     return f"{kind}/{tenant}/{name}"
 
 

@@ -100,10 +100,8 @@ class Windows:
         """Each pane whose age crosses the edge of a ring changes its ring."""
         changed = False
         if end - self.end > FINE_KEPT:
-            for pane in [p for p in self.fine if end - 1 - p >= FINE_KEPT]:
-                self._drop("fine", pane)
             self.end = end
-            self._fill_rings()
+            self.settle()
             return True
         for edge in range(self.end, end):
             for ring, age in enumerate((0, *RING_PANES)):
@@ -151,7 +149,9 @@ class Windows:
             _add_to(self.panes(resolution), pane, vector)
 
     def settle(self) -> None:
-        """Make the rings and the day again from the panes."""
+        """Make the rings and the day again from the panes; drop those that are too old."""
+        for pane in [p for p in self.fine if self.end - 1 - p >= FINE_KEPT]:
+            self._drop("fine", pane)
         self._fill_rings()
         self.set_zone(self.zone, self.end * FINE_MS - 1)
 

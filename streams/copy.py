@@ -1,0 +1,69 @@
+"""Reference data is copied, in order, into every partition of the event topics.
+
+So every floor shard meets a change at one place in its own order, and so does every replay.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from cc_stream.contracts import decode_chunk
+from cc_stream.dead_letters import dead_letter
+from cc_stream.events import REFERENCE_EVENTS, Refused
+from streams.floor import Plan
+from streams.stage import Cut, Record, Write
+
+
+class Copy:
+    """The stage of the reference topic. It keeps no state but its position."""
+
+    name = "reference"
+
+    def __init__(self, plan: Plan, partition: int) -> None:
+        self.plan = plan
+        self.partition = partition
+        self.writes: list[Write] = []
+        self.dirty = False
+
+    def restore(self, _key: bytes, _value: bytes) -> None:
+        """See Stage."""
+
+    def resume(self, _memory: dict[str, Any]) -> None:
+        """See Stage."""
+
+    def started(self, _generation_ms: int, _offset: int) -> None:
+        """See Stage."""
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """See Stage."""
+        outcomes, unknown_fields = decode_chunk(records)
+        refused: Counter[str] = Counter()
+        copied = 0
+        for record, outcome in zip(records, outcomes, strict=True):
+            if isinstance(outcome, REFERENCE_EVENTS):
+                copied += 1
+                self._copy(record)
+                continue
+            fault = outcome if isinstance(outcome, Refused) else Refused("wrong_topic", "$.type")
+            refused[fault.rule] += 1
+            letter = dead_letter(fault, record)
+            topic = self.plan.topics.dead_letters.name
+            self.writes.append(Write(topic, None, letter.key, letter.value, letter.headers))
+        self.dirty = True
+        self.plan.counts.decoded(self.name, len(records), unknown_fields)
+        self.plan.counts.verdicts(self.name, Counter(Learned=copied), refused)
+
+    def _copy(self, record: Record) -> None:
+        for topic in (self.plan.topics.calls, self.plan.topics.agents):
+            for partition in range(topic.partitions):
+                self.writes.append(Write(topic.name, partition, record.key, record.value))
+
+    def is_dirty(self, _now_ms: int) -> bool:
+        """See Stage."""
+        return self.dirty
+
+    def cut(self, _now_ms: int) -> Cut:
+        """See Stage."""
+        writes, self.writes = self.writes, []
+        self.dirty = False
+        return Cut(writes, {}, lambda: None)

@@ -1,0 +1,161 @@
+"""The shards that this worker owns: taken when assigned, dropped when not, flushed in time.
+
+Acquiring runs beside the rebalance callback, never inside it, for no heartbeat is sent there.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Final
+
+from aiokafka import TopicPartition
+
+from streams.shard import LossError, Observer, Shard
+from streams.stage import Record
+
+log: Final = logging.getLogger(__name__)
+
+FLUSHES_PER_SECOND: Final = 80
+"""A transaction costs 1.5-1.8 ms of CPU: a worker with many dirty shards flushes less often."""
+ATTEMPTS: Final = 5
+"""Failures in a row of one shard until the worker ends and is started again."""
+
+Make = Callable[[TopicPartition], Shard]
+
+
+def now_ms() -> int:
+    """The worker's clock, milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Owner:
+    """Owns shards. `seek` moves the group's consumer; `give_up` ends the worker."""
+
+    def __init__(
+        self, make: Make, heartbeat_seconds: float, flush_seconds: dict[str, float]
+    ) -> None:
+        """`flush_seconds`: by stage name, how often a dirty shard commits."""
+        self.make = make
+        self.heartbeat_seconds = heartbeat_seconds
+        self.flush_seconds = flush_seconds
+        self.shards: dict[TopicPartition, Shard] = {}
+        self.assigned: set[TopicPartition] = set()
+        self.seek: Callable[[TopicPartition, int], Awaitable[None]] = _no_seek
+        self.give_up: Callable[[BaseException], Awaitable[None]] = _raise
+        self.closing = False
+        self._failures: dict[TopicPartition, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loading = asyncio.Semaphore(4)
+
+    def live(self) -> list[Shard]:
+        """The shards that count."""
+        return [shard for shard in self.shards.values() if shard.live]
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Called with all partitions that this worker has from now on."""
+        self.assigned = set(partitions)
+        for tp in [tp for tp in self.shards if tp not in self.assigned]:
+            self._spawn(self.shards.pop(tp).release())
+        # The floor before the board: it gates every other shard.
+        for tp in sorted(self.assigned - self.shards.keys(), key=lambda tp: "deltas" in tp.topic):
+            self._take(tp, 0)
+
+    def _take(self, tp: TopicPartition, delay_seconds: float) -> None:
+        if self.closing:
+            return
+        shard = self.shards[tp] = self.make(tp)
+        self._spawn(self._acquire(tp, shard, delay_seconds))
+
+    async def _acquire(self, tp: TopicPartition, shard: Shard, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        if self.shards.get(tp) is not shard:
+            return
+        try:
+            async with self._loading:
+                await shard.acquire()
+            if self.shards.get(tp) is not shard:
+                await shard.release()
+                return
+            await self.seek(tp, shard.next)
+        except Exception as error:  # noqa: BLE001 - the one error policy of shards
+            await self.failed(tp, shard, error)
+
+    async def failed(self, tp: TopicPartition, shard: Shard, error: BaseException) -> None:
+        """(4) Drop the shard; take it again after a heartbeat if it is still ours."""
+        if self.shards.get(tp) is not shard:
+            return
+        del self.shards[tp]
+        self._spawn(shard.release())
+        if isinstance(error, LossError):
+            log.error("shard %s stops: %s", shard.name, error)
+            await self.give_up(error)
+            return
+        failures = self._failures[tp] = self._failures.get(tp, 0) + 1
+        log.warning("shard %s is dropped (%d in a row): %r", shard.name, failures, error)
+        if failures >= ATTEMPTS:
+            await self.give_up(error)
+        elif tp in self.assigned:
+            self._take(tp, 1.5 * self.heartbeat_seconds * failures)
+
+    async def feed(
+        self, tp: TopicPartition, records: list[Record], follows: int | None
+    ) -> None:
+        """Give records to the shard that owns their partition; without one they are dropped."""
+        shard = self.shards.get(tp)
+        if shard is None or not shard.live:
+            return
+        try:
+            await shard.feed(records, follows)
+        except Exception as error:  # noqa: BLE001 - the one error policy of shards
+            await self.failed(tp, shard, error)
+
+    async def flush_loop(self) -> None:
+        """Flush each dirty shard when its time has come, for ever."""
+        due: dict[TopicPartition, float] = {}
+        while not self.closing:
+            started = time.monotonic()
+            now = now_ms()
+            chosen = [
+                (tp, shard)
+                for tp, shard in list(self.shards.items())
+                if due.get(tp, 0.0) <= started and shard.is_dirty(now)
+            ]
+            if chosen:
+                await asyncio.gather(*(self._flush(tp, shard, now) for tp, shard in chosen))
+                for tp, shard in chosen:
+                    due[tp] = started + self.flush_seconds[shard.stage.name]
+            await asyncio.sleep(max(0.01, len(chosen) / FLUSHES_PER_SECOND))
+
+    async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
+        try:
+            await shard.flush(now)
+            self._failures.pop(tp, None)
+        except Exception as error:  # noqa: BLE001 - the one error policy of shards
+            await self.failed(tp, shard, error)
+
+    async def flush_all(self) -> None:
+        """Flush everything now: before a rebalance or the end. A courtesy, not needed to be exact."""
+        now = now_ms()
+        shards = list(self.shards.items())
+        await asyncio.gather(*(self._flush(tp, s, now) for tp, s in shards if s.is_dirty(now)))
+
+    async def close(self) -> None:
+        """Flush, then let go of every shard."""
+        self.closing = True
+        await self.flush_all()
+        shards, self.shards = list(self.shards.values()), {}
+        await asyncio.gather(*(shard.release() for shard in shards))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _no_seek(_tp: TopicPartition, _offset: int) -> None:
+    """Until the driver is there, there is no consumer to move."""
+
+
+async def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,122 @@
+"""Views leave: every board shard of this worker ticks, and the sinks are told what changed.
+
+A sink that cannot be reached never stops the stream: it is tried again, and told everything when it
+is back.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from cc_stream.sinks.sink import Sink, SinkUnavailable, Update
+from streams.board import Board
+from streams.owner import Owner, now_ms
+
+log: Final = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+STATUS_SECONDS: Final = 1.0
+
+
+class Lane:
+    """One sink, and whether it can be reached."""
+
+    __slots__ = ("down_until", "name", "sink")
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.name = type(sink).__name__
+        self.down_until: float | None = None
+
+    def is_resting(self) -> bool:
+        """Down, and not yet to be tried again."""
+        return self.down_until is not None and time.monotonic() < self.down_until
+
+    async def publish(self, update: Update) -> bool:
+        """Tell the sink; True when the shard's next update has to be whole."""
+        if self.is_resting():
+            return False
+        was_down = self.down_until is not None
+        if was_down and not update.whole:
+            return True
+        try:
+            wants_whole = await self.sink.publish(update)
+        except SinkUnavailable as error:
+            if not was_down:
+                log.warning("%s cannot be reached, the stream goes on: %s", self.name, error)
+            self.down_until = time.monotonic() + RETRY_SECONDS
+            return False
+        if was_down:
+            log.info("%s is back", self.name)
+            self.down_until = None
+        return wants_whole
+
+
+class Publisher:
+    """Ticks the boards of an owner and tells the sinks."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        sinks: Sequence[Sink],
+        tick_seconds: float,
+        observe_delay: Callable[[float], None],
+    ) -> None:
+        """`observe_delay` is told, in seconds, how long after its arrival an event was shown."""
+        self.owner = owner
+        self.lanes = [Lane(sink) for sink in sinks]
+        self.tick_seconds = tick_seconds
+        self.observe_delay = observe_delay
+        self.known: dict[int, Board] = {}
+        self.told_at: dict[int, float] = {}
+
+    async def publish_loop(self) -> None:
+        """Tick for ever, less often when a tick takes long."""
+        while not self.owner.closing:
+            started = time.monotonic()
+            await self.publish_once()
+            spent = time.monotonic() - started
+            await asyncio.sleep(max(self.tick_seconds - spent, spent / 2, 0.005))
+
+    async def publish_once(self) -> None:
+        """One tick of every board shard."""
+        boards = self._boards()
+        for partition in self.known.keys() - boards.keys():
+            for lane in self.lanes:
+                lane.sink.forget(partition)
+        returning = [lane for lane in self.lanes if lane.down_until and not lane.is_resting()]
+        for partition, board in boards.items():
+            if returning or self.known.get(partition) is not board:
+                board.repeat_whole()
+            await self._publish(partition, board)
+        self.known = boards
+
+    def _boards(self) -> dict[int, Board]:
+        return {
+            shard.source.partition: shard.stage
+            for shard in self.owner.live()
+            if isinstance(shard.stage, Board)
+        }
+
+    async def _publish(self, partition: int, board: Board) -> None:
+        arrivals, board.arrivals_ms = board.arrivals_ms, []
+        update = board.tick(now_ms())
+        if update is None:
+            if time.monotonic() - self.told_at.get(partition, 0.0) < STATUS_SECONDS:
+                return
+            update = board.status(now_ms())
+        self.told_at[partition] = time.monotonic()
+        for lane in self.lanes:
+            if await lane.publish(update):
+                board.repeat_whole()
+        shown_ms = now_ms()
+        for arrived_ms in arrivals:
+            self.observe_delay(max(0, shown_ms - arrived_ms) / 1000)
+
+    async def close(self) -> None:
+        """Show what is there for the last time, and let the sinks go."""
+        await self.publish_once()
+        for lane in self.lanes:
+            await lane.sink.close()

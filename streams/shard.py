@@ -1,0 +1,353 @@
+"""A shard: one source partition, its state, its position, and one Kafka transaction per flush.
+
+Exactly once rests on these steps (DESIGN section 3; the numbers stand in the code too):
+
+1. Acquire: a producer with this shard's transactional id fences a former owner that only sleeps,
+   and ends its open transaction. Only then state and position are loaded, committed records only.
+2. Flush: one transaction holds everything the shard learned, and its position. Every send is
+   awaited before the commit, for aiokafka commits a transaction of which a batch has failed.
+3. Deliveries are never trusted: exactly `[next, …)` is applied. Overlap is cut off, a hole is read
+   by the shard itself, and what is not there then (transaction markers) is a hole.
+4. Any failure is treated as a fence: the shard is dropped, and acquired again if it is still ours.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from msgspec import Struct
+
+from cc_stream.errors import CcStreamError
+from cc_stream.partitioner import partition_of
+from streams.stage import POSITION_KEY, Cut, Record, Stage, Write
+
+log: Final = logging.getLogger(__name__)
+
+LOAD_TIMEOUT_SECONDS: Final = 120.0
+FLUSH_TIMEOUT_SECONDS: Final = 60.0
+CHUNK: Final = 1_000
+"""Records applied in one go: between two of them the loop serves others."""
+MARKERS: Final = 8
+"""The longest step between two fetches that is taken for transaction markers unread."""
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class LossError(CcStreamError):
+    """Records that were not counted are gone, or the topic was made anew: an operator decides."""
+
+
+class Position(Struct):
+    """Where a shard is. `generation_ms`: when its first state was made; orders views of remakes."""
+
+    next: int
+    generation_ms: int
+    memory: dict[str, Any]
+
+
+_unpack_position: Final = msgspec.msgpack.Decoder(Position).decode
+
+
+class Broker(Struct, frozen=True):
+    """How shards reach Kafka. `security` may hold a password: never logged."""
+
+    bootstrap: str
+    app_id: str
+    transaction_timeout_ms: int
+    security: dict[str, Any]
+
+    def consumer(self) -> AIOKafkaConsumer:
+        """A consumer outside of the group, of committed records only; not started."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=50,
+            **self.security,
+        )
+
+    def producer(self, shard: str) -> AIOKafkaProducer:
+        """The shard's transactional producer; not started. Starting it fences its predecessor."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            transactional_id=f"{self.app_id}.{shard}",
+            transaction_timeout_ms=self.transaction_timeout_ms,
+            linger_ms=0,
+            max_batch_size=1 << 20,
+            max_request_size=8 << 20,
+            request_timeout_ms=15_000,
+            retry_backoff_ms=20,
+            compression_type="lz4",
+            **self.security,
+        )
+
+
+class Observer(Struct, frozen=True):
+    """Where a shard reports what it measured, seconds and counts (telemetry)."""
+
+    chunk: Callable[[str, int], None]
+    flushed: Callable[[str, float, int], None]
+    loaded: Callable[[str, float, int], None]
+
+
+class Shard:
+    """One shard while this worker owns it: acquire, feed, flush, release."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        source: TopicPartition,
+        changelog: str,
+        stage: Stage,
+        observer: Observer,
+    ) -> None:
+        self.broker = broker
+        self.source = source
+        self.changelog = changelog
+        self.stage = stage
+        self.observer = observer
+        self.name = f"{stage.name}-{source.partition}"
+        self.live = False
+        self.next = 0
+        self.durable = 0
+        self.generation_ms = 0
+        self.last_progress = time.monotonic()
+        self._producer: AIOKafkaProducer | None = None
+        self._flushing = asyncio.Lock()
+        self._feeding = asyncio.Lock()
+        self._partitions: dict[str, int] = {}
+
+    async def acquire(self) -> None:
+        """Fence, load, and be live at `next`.
+
+        Raises:
+            LossError: records beyond the position are gone, or the topic was made anew.
+            KafkaError: the broker cannot be reached.
+        """
+        started = time.monotonic()
+        self._producer = self.broker.producer(self.name)
+        await self._producer.start()  # (1) fences the former owner
+        records, position = await self._load()
+        await self._place(position)
+        self.durable = self.next
+        self.stage.started(self.generation_ms, self.next)
+        self.live = True
+        self.last_progress = time.monotonic()
+        self.observer.loaded(self.name, time.monotonic() - started, records)
+        log.info(
+            "shard %s is live at %d: %d records loaded in %.2f s",
+            self.name, self.next, records, time.monotonic() - started,
+        )  # fmt: skip
+
+    async def _load(self) -> tuple[int, Position | None]:
+        """Restore the stage from the changelog; how many records it had, and the position."""
+        last: dict[bytes, bytes | None] = {}
+        tp = TopicPartition(self.changelog, self.source.partition)
+        count = 0
+        async for records in read_partition(self.broker, tp):
+            count += len(records)
+            for record in records:
+                if record.key is not None:
+                    last[record.key] = record.value
+            await asyncio.sleep(0)
+        packed = last.pop(POSITION_KEY, None)
+        if packed is None:
+            return count, None
+        for index, (key, value) in enumerate(last.items()):
+            if value is not None:
+                self.stage.restore(key, value)
+            if index % CHUNK == 0:
+                await asyncio.sleep(0)
+        position = _unpack_position(packed)
+        self.stage.resume(position.memory)
+        return count, position
+
+    async def _place(self, position: Position | None) -> None:
+        """Set `next`; refuse to go on where records were lost."""
+        consumer = self.broker.consumer()
+        await consumer.start()
+        try:
+            first = (await consumer.beginning_offsets([self.source]))[self.source]
+            consumer.assign([self.source])
+            end = (await consumer.end_offsets([self.source]))[self.source]
+        finally:
+            await consumer.stop()
+        if position is None:
+            self.next = first
+            self.generation_ms = time.time_ns() // 1_000_000
+            return
+        self.next, self.generation_ms = position.next, position.generation_ms
+        if first > self.next:
+            message = f"{self.name}: records {self.next} to {first} were deleted before they were counted"
+            raise LossError(message)
+        if end < self.next:
+            message = f"{self.name}: the topic ends at {end}, before position {self.next}: made anew?"
+            raise LossError(message)
+
+    async def feed(self, records: Sequence[Record], follows: int | None) -> None:
+        """(3) Apply what of the records is next; read a hole before them.
+
+        `follows` is the last offset of the fetch before this one, None after a seek. If that was
+        applied, a step of a few offsets is the marker of a transaction.
+
+        Raises:
+            LossError: what lies in the hole was deleted.
+        """
+        async with self._feeding:
+            if not self.live or not records or records[-1].offset < self.next:
+                return
+            first = records[0].offset
+            proven = follows is not None and follows < self.next and first - self.next <= MARKERS
+            if first > self.next and not proven:
+                await self._fill_hole(first)
+            for start in range(0, len(records), CHUNK):
+                self._apply(records[start : start + CHUNK])
+                await asyncio.sleep(0)
+                if not self.live:
+                    return
+
+    def _apply(self, records: Sequence[Record]) -> None:
+        if records[0].offset < self.next:
+            records = [record for record in records if record.offset >= self.next]
+        if records:
+            self.stage.apply(records)
+            self.next = records[-1].offset + 1
+            self.last_progress = time.monotonic()
+            self.observer.chunk(self.name, len(records))
+
+    async def _fill_hole(self, upto: int) -> None:
+        """Read `[next, upto)` ourselves: what is not there is no record (a marker, compaction)."""
+        begin = self.next
+        async for missed in read_partition(self.broker, self.source, begin, upto):
+            if not self.live:
+                return
+            self._apply(missed)
+        if self.next > begin:
+            log.info("shard %s read the hole %d to %d itself", self.name, begin, upto)
+
+    def idle_seconds(self) -> float:
+        """How long ago the last record was applied."""
+        return time.monotonic() - self.last_progress
+
+    def is_dirty(self, now_ms: int) -> bool:
+        """Whether a flush has anything to write."""
+        return self.live and self.stage.is_dirty(now_ms)
+
+    async def flush(self, now_ms: int) -> None:
+        """(2) Write what was learned, in one transaction. Any exception means: drop the shard."""
+        async with self._flushing:
+            if not self.is_dirty(now_ms):
+                return
+            started = time.monotonic()
+            cut = self.stage.cut(now_ms)
+            upto = self.next
+            position = Position(upto, self.generation_ms, cut.memory)
+            tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
+            await asyncio.wait_for(self._transaction([*cut.writes, tail]), FLUSH_TIMEOUT_SECONDS)
+            self.durable = upto
+            self._finish(cut, started)
+
+    def _finish(self, cut: Cut, started: float) -> None:
+        cut.committed()
+        self.observer.flushed(self.name, time.monotonic() - started, len(cut.writes) + 1)
+
+    async def _transaction(self, writes: Sequence[Write]) -> None:
+        producer = self._producer
+        assert producer is not None
+        await producer.begin_transaction()
+        sent = []
+        for (topic, partition), group in (await self._grouped(writes)).items():
+            batch = producer.create_batch()
+            for write in group:
+                if _append(batch, write) is None:
+                    sent.append(await producer.send_batch(batch, topic, partition=partition))
+                    batch = producer.create_batch()
+                    if _append(batch, write) is None:
+                        message = f"a record for {topic} is too large: {len(write.value or b'')} bytes"
+                        raise CcStreamError(message)
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+        await _all(sent)  # every send, before the commit
+        await producer.commit_transaction()
+
+    async def _grouped(self, writes: Sequence[Write]) -> dict[tuple[str, int], list[Write]]:
+        groups: dict[tuple[str, int], list[Write]] = {}
+        for write in writes:
+            partition = write.partition
+            if partition is None:
+                count = await self._count_of(write.topic)
+                partition = partition_of(write.key or b"", count)
+            groups.setdefault((write.topic, partition), []).append(write)
+        return groups
+
+    async def _count_of(self, topic: str) -> int:
+        count = self._partitions.get(topic)
+        if count is None:
+            assert self._producer is not None
+            count = len(await self._producer.partitions_for(topic))
+            self._partitions[topic] = count
+        return count
+
+    async def release(self) -> None:
+        """Stop; whatever was not flushed is given up, for the next owner reads it again."""
+        self.live = False
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            await asyncio.wait_for(producer.stop(), 5)
+        except Exception as error:  # noqa: BLE001 - a fenced producer may fail in any way
+            log.info("shard %s: its producer ended with %r", self.name, error)
+
+
+def _append(batch: Any, write: Write) -> Any:
+    headers = list(write.headers)
+    return batch.append(key=write.key, value=write.value, timestamp=None, headers=headers)
+
+
+async def _all(futures: Sequence["asyncio.Future[Any]"]) -> None:
+    """Wait for every one, then raise the first failure: none is left unobserved."""
+    results = await asyncio.gather(*futures, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def read_partition(
+    broker: Broker, tp: TopicPartition, start: int | None = None, stop: int | None = None
+) -> Any:
+    """Yield lists of committed records of `[start, stop)`, by default all that are there now.
+
+    Raises:
+        LossError: the partition begins after `start`.
+        TimeoutError: nothing more came for LOAD_TIMEOUT_SECONDS.
+    """
+    consumer = broker.consumer()
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        first = (await consumer.beginning_offsets([tp]))[tp]
+        end = (await consumer.end_offsets([tp]))[tp]
+        if start is not None and start < first:
+            message = f"{tp.topic}-{tp.partition}: records {start} to {first} were deleted"
+            raise LossError(message)
+        end = end if stop is None else min(end, stop)
+        consumer.seek(tp, first if start is None else start)
+        deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
+        while (position := await consumer.position(tp)) < end:
+            for records in (await consumer.getmany(tp, timeout_ms=200)).values():
+                wanted = [record for record in records if record.offset < end]
+                if wanted:
+                    yield wanted
+            if await consumer.position(tp) > position:
+                deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
+            elif time.monotonic() > deadline:
+                message = f"reading {tp.topic}-{tp.partition} stands at {position} of {end}"
+                raise TimeoutError(message)
+    finally:
+        await consumer.stop()

@@ -1,0 +1,71 @@
+"""What a stage is to its shard: state that records change, and what a flush has to write.
+
+The shard owns position, transaction and loading; a stage never sees a broker. One stage object is
+the state of one shard.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+POSITION_KEY = b"\x00position"
+"""The changelog record that holds a shard's position; no key of a stage begins with a 0 byte."""
+
+
+class Record(Protocol):
+    """A consumed record (aiokafka's `ConsumerRecord`)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Write(Struct, frozen=True, gc=False):
+    """One record of a flush. `partition` None: Kafka's default partitioner by key."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Cut(Struct):
+    """What one flush writes beside the position.
+
+    `memory` is stored with the position and given back to `Stage.resume`. `committed` is called
+    once the transaction is.
+    """
+
+    writes: list[Write]
+    memory: dict[str, Any]
+    committed: Callable[[], None]
+
+
+class Stage(Protocol):
+    """State of one shard. Any exception out of it ends the shard; a new one loads anew."""
+
+    name: str
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take in one changelog record (the last one of its key)."""
+
+    def resume(self, memory: dict[str, Any]) -> None:
+        """Take in the memory that came with the position; called after all `restore`."""
+
+    def started(self, generation_ms: int, offset: int) -> None:
+        """Told when the shard is live: which remake of the topic, and the next offset."""
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Count records: each exactly once, in offset order, without a hole."""
+
+    def is_dirty(self, now_ms: int) -> bool:
+        """Whether a flush has anything to write."""
+
+    def cut(self, now_ms: int) -> Cut:
+        """Take everything that has to be written. If the transaction fails, the state is lost."""
