@@ -66,6 +66,7 @@ class Topics(msgspec.Struct, frozen=True):
     agents_changelog: Topic
     reference_changelog: Topic
     panes_changelog: Topic
+    ingest_positions: Topic
 
     def __iter__(self) -> Iterator[Topic]:
         """In the order of the data: events, deltas, outputs, changelogs."""
@@ -108,6 +109,9 @@ def topics(prefix: str = "cc", calls: int = 4, agents: int = 2, board: int = 4) 
             "reference-changelog", 1, _CHANGELOG, by_key, "what was copied into the event topics"
         ),
         panes_changelog=topic("panes-changelog", board, _CHANGELOG, by_key, "panes and position"),
+        ingest_positions=topic(
+            "ingest-positions", 1, _CHANGELOG, "source and file", "how far files were read"
+        ),
     )
 
 
