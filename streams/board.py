@@ -30,7 +30,7 @@ from cc_stream.metrics.agent_time import OPEN_STATES, STATE_BUCKET, STATE_MS
 from cc_stream.metrics.in_progress import WRAPPING_UNTIL
 from cc_stream.metrics.metric import LIVE_KEPT_MS
 from cc_stream.metrics.waiting import WAITING
-from cc_stream.outputs import alert_record, leaderboard_record, view_record
+from cc_stream.outputs import alert_record, board_record, view_record
 from cc_stream.panes import COARSE_MS, TODAY, WINDOWS, pane_end
 from cc_stream.reference import ReferenceData, Terms, terms_of
 from cc_stream.sinks.sink import ShardStatus, Update
@@ -559,7 +559,7 @@ class Board:
             key, value = view_record(view)
             self.outputs[b"v" + key] = Write(metrics, None, key, value)
         for leaderboard in leaderboards:
-            key, value = leaderboard_record(leaderboard)
+            key, value = board_record(leaderboard)
             self.outputs[b"l" + key] = Write(boards, None, key, value)
 
 

@@ -96,10 +96,10 @@ class _ChunkScheduler(DefaultSchedulingStrategy):
 class _ChunkSchema(faust.Schema[Any, Any]):
     """Hands the records on as they are."""
 
-    def loads_key(self, app: Any, message: Any, **_options: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+    def loads_key(self, app: Any, message: Any, **_options: Any) -> None:  # noqa: ARG002
         return None
 
-    def loads_value(self, app: Any, message: Any, **_options: Any) -> Any:  # type: ignore[override]  # noqa: ARG002
+    def loads_value(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ARG002
         return message.value
 
 
@@ -177,10 +177,12 @@ def create_app(
     owner: Owner,
     topics: Iterable[Topic],
     tasks: Iterable[Callable[[], Awaitable[None]]],
+    before_release: Callable[[], Awaitable[None]],
 ) -> faust.App:
     """A Faust app whose agents feed the owner's shards from these topics.
 
-    `tasks` run beside it for as long as it runs. When it stops, every shard is flushed and let go.
+    `tasks` run beside it for as long as it runs. When it stops, every shard is flushed, then
+    `before_release` runs, then the shards are let go.
     """
     app = faust.App(
         group.app_id,
@@ -205,7 +207,7 @@ def create_app(
     app.transport = _transport(group, owner)(app.conf.broker_consumer, app, loop=None)
     for topic in topics:
         _feed(app, topic, owner)
-    _connect(app, owner)
+    _connect(app, owner, before_release)
     for task in tasks:
         app.task(_task(task))
     return app
@@ -236,7 +238,9 @@ def _feed(app: faust.App, topic: Topic, owner: Owner) -> None:
     app.agent(channel, name=f"{topic.name}-agent")(agent)
 
 
-def _connect(app: faust.App, owner: Owner) -> None:
+def _connect(
+    app: faust.App, owner: Owner, before_release: Callable[[], Awaitable[None]]
+) -> None:
     """Assignment and seek between Faust and the owner."""
 
     async def seek(tp: TopicPartition, offset: int) -> None:
@@ -248,20 +252,27 @@ def _connect(app: faust.App, owner: Owner) -> None:
 
     owner.seek, owner.give_up = seek, give_up
 
-    async def revoked(_app: Any, *_args: Any, **_options: Any) -> None:
+    async def revoked(_app: Any, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
         await _within(owner.flush_all(), 3.0)
 
-    async def assigned(_app: Any, *args: Any, **_options: Any) -> None:
+    async def assigned(_app: Any, *args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
         owner.assign(args[0])
 
-    async def closing(_app: Any, *_args: Any, **_options: Any) -> None:
-        await _within(owner.close(), 8.0)
+    async def closing(_app: Any, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+        await _within(_close(owner, before_release), 8.0)
 
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_partitions_assigned.connect(assigned, weak=False)
     app.on_before_shutdown.connect(closing, weak=False)
     app.task(_watch(app, owner))
     app.task(_commit_for_monitors(app, owner))
+
+
+async def _close(owner: Owner, before_release: Callable[[], Awaitable[None]]) -> None:
+    owner.closing = True
+    await owner.flush_all()
+    await before_release()
+    await owner.close()
 
 
 async def _within(work: Awaitable[None], seconds: float) -> None:

@@ -1,0 +1,135 @@
+"""Puts the parts together: settings in, a Faust app out. No globals: each call is a fresh app."""
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import faust
+from aiokafka import TopicPartition
+from msgspec import Struct
+
+from cc_stream.admit import Limits
+from cc_stream.alerts import AlertLevels
+from cc_stream.config import Settings
+from cc_stream.reference import Terms
+from cc_stream.sinks.sink import Sink
+from cc_stream.telemetry import Telemetry
+from cc_stream.topics import Topics, topics
+from streams.board import Board, BoardPlan
+from streams.copy import Copy
+from streams.driver import GroupSettings, create_app
+from streams.floor import Agents, Calls, Plan
+from streams.owner import Owner, now_ms
+from streams.publish import Publisher
+from streams.shard import Broker, Shard
+
+
+class Parts(Struct, frozen=True):
+    """A worker's parts, for whoever starts and stops it."""
+
+    app: faust.App
+    owner: Owner
+    publisher: Publisher
+
+
+def topics_of(settings: Settings) -> Topics:
+    """The topics of an installation."""
+    return topics(
+        settings.topic_prefix,
+        settings.calls_partitions,
+        settings.agents_partitions,
+        settings.board_partitions,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """How far from the present an event may lie."""
+    return Limits(
+        grace_ms=_ms(settings.grace_seconds),
+        future_ms=_ms(settings.future_seconds),
+        agent_max_age_ms=_ms(settings.agent_max_age_hours * 3600),
+        max_ages_ms={name: _ms(h * 3600) for name, h in settings.max_age_hours.items()},
+        max_age_default_ms=_ms(settings.max_age_default_hours * 3600),
+    )
+
+
+def terms_of_settings(settings: Settings) -> Terms:
+    """The terms of entities without their own."""
+    low, high = settings.handle_time_band_seconds
+    return Terms(
+        service_level_seconds=settings.service_level_seconds,
+        short_abandon_seconds=settings.short_abandon_seconds,
+        service_level_formula=settings.service_level_formula,
+        max_wait_ms=_ms(settings.max_wait_seconds),
+        agent_max_age_ms=_ms(settings.agent_max_age_hours * 3600),
+        contact_max_age_ms=_ms(settings.max_age_default_hours * 3600),
+        timezone=ZoneInfo(settings.timezone).key,
+        handle_time_band_seconds=(int(low), int(high)),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _board_plan(settings: Settings, wanted: Topics) -> BoardPlan:
+    return BoardPlan(
+        topics=wanted,
+        terms=terms_of_settings(settings),
+        levels=AlertLevels(
+            waiting_now=settings.alert_waiting_now,
+            longest_wait_seconds=settings.alert_longest_wait_seconds,
+            service_level_live=settings.alert_service_level_live,
+            minimum_sample=settings.alert_minimum_sample,
+        ),
+        agent_window=settings.agent_window,
+        minimum_sample=settings.leaderboard_minimum_sample,
+        leaderboard_size=settings.leaderboard_size,
+        agent_tick_ms=_ms(settings.agent_tick_seconds),
+        commit_ms=_ms(settings.board_commit_seconds),
+    )
+
+
+def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry) -> Parts:
+    """The worker's parts: both stages, the copy of reference data, and the publisher."""
+    wanted = topics_of(settings)
+    group = GroupSettings(
+        settings.app_id, settings.broker, settings.session_seconds, settings.kafka_security()
+    )
+    timeout_ms = _ms(max(settings.session_seconds, 10.0))
+    broker = Broker(group.bootstrap, group.app_id, timeout_ms, group.security)
+    plan = Plan(wanted, limits_of(settings), telemetry)
+    board_plan = _board_plan(settings, wanted)
+
+    def make(tp: TopicPartition) -> Shard:
+        changelog, stage = _stage(tp, wanted, plan, board_plan)
+        return Shard(broker, tp, changelog, stage, telemetry)
+
+    flush_seconds = {
+        "calls": settings.flush_seconds,
+        "agents": settings.flush_seconds,
+        "reference": settings.flush_seconds,
+        "board": min(settings.flush_seconds, settings.board_commit_seconds),
+    }
+    owner = Owner(make, group.heartbeat_seconds, flush_seconds)
+    publisher = Publisher(owner, sinks, settings.tick_seconds, telemetry.event_to_board)
+    sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
+    app = create_app(
+        group, owner, sources, (owner.flush_loop, publisher.publish_loop), publisher.close
+    )
+    return Parts(app, owner, publisher)
+
+
+def _stage(
+    tp: TopicPartition, wanted: Topics, plan: Plan, board_plan: BoardPlan
+) -> tuple[str, Calls | Agents | Copy | Board]:
+    """The changelog and a new stage for a source partition."""
+    if tp.topic == wanted.calls.name:
+        return wanted.contacts_changelog.name, Calls(plan, tp.partition)
+    if tp.topic == wanted.agents.name:
+        return wanted.agents_changelog.name, Agents(plan, tp.partition)
+    if tp.topic == wanted.reference.name:
+        return wanted.reference_changelog.name, Copy(plan, tp.partition)
+    if tp.topic == wanted.deltas.name:
+        return wanted.panes_changelog.name, Board(board_plan, tp.partition, now_ms())
+    message = f"no stage reads {tp.topic}"
+    raise ValueError(message)

@@ -1,0 +1,75 @@
+"""`python -m streams.worker`: one worker of the consumer group, both stages, until it is told to stop.
+
+Settings come from the environment and the settings file (docs/settings.md). SIGTERM and SIGINT
+flush, commit, leave the group and end with code 0 within 10 s.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+from typing import Final
+
+import faust
+
+from cc_stream.config import Settings, load_settings
+from cc_stream.errors import CcStreamError, ConfigError
+from cc_stream.sinks.prometheus import PrometheusSink
+from cc_stream.sinks.redis import RedisSink
+from cc_stream.telemetry import Telemetry
+from cc_stream.topics import check
+from streams.app import create_worker, topics_of
+
+log: Final = logging.getLogger(__name__)
+
+USAGE: Final = 2
+
+
+def main() -> int:
+    """Run until stopped; the exit code."""
+    try:
+        settings = load_settings()
+        asyncio.run(_check_topics(settings))
+        return _run(settings)
+    except ConfigError as error:
+        print(f"cc-stream worker: {error}", file=sys.stderr)
+        return USAGE
+    except CcStreamError as error:
+        print(f"cc-stream worker: {error}", file=sys.stderr)
+        return 1
+
+
+async def _check_topics(settings: Settings) -> None:
+    """Refuse to start on topics that would make numbers wrong."""
+    findings = await check(
+        settings.broker, topics_of(settings), security=settings.kafka_security()
+    )
+    if findings:
+        told = "; ".join(str(finding) for finding in findings[:3])
+        message = f"{told}. `cc-stream topics --create` makes what is missing"
+        raise CcStreamError(message)
+
+
+def _run(settings: Settings) -> int:
+    # Batches of events are many small objects that live shortly: collect less often (measured).
+    gc.set_threshold(100_000, 50, 100)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    telemetry = Telemetry()
+    business = PrometheusSink(settings, telemetry)
+    parts = create_worker(settings, (business, RedisSink(settings)), telemetry)
+    parts.app.finalize()
+    worker = faust.Worker(parts.app, loglevel="INFO", redirect_stdouts=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+        return code
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
