@@ -1,0 +1,76 @@
+"""The scripts that write into Redis: each compares orders, so that a late writer cannot win.
+
+All values are absolute. Fields and values come as one JSON list of texts, because a client packs
+one argument ten times as fast as a hundred. Redis 6.2 is enough. Orders are digits of fixed width,
+so they compare alike under every locale.
+"""
+
+from typing import Final
+
+PUT_VIEW: Final = """
+-- KEYS: the hash. ARGV: order, expiry in ms, JSON list field, value, …
+local stored = redis.call('HGET', KEYS[1], 'order')
+if stored and stored > ARGV[1] then return 0 end
+local fields = cjson.decode(ARGV[3])
+-- The vector is told less often than the figures: the last one stays until the next.
+local kept = redis.call('HMGET', KEYS[1], 'vector', 'live_vector', 'vector_as_of_ms')
+redis.call('DEL', KEYS[1])
+if kept[3] then
+  redis.call('HSET', KEYS[1], 'vector', kept[1] or 'null', 'live_vector', kept[2] or 'null',
+    'vector_as_of_ms', kept[3])
+end
+redis.call('HSET', KEYS[1], unpack(fields))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+"""Replaces a hash unless what is there has a higher order. 1 if written."""
+
+PUT_BOARD: Final = """
+-- KEYS: scores, rows, part. ARGV: order, expiry in ms, head, members, JSON list score, row, …
+local stored = redis.call('HGET', KEYS[3], 'order')
+if stored and stored > ARGV[1] then return 0 end
+local former = redis.call('HGET', KEYS[3], 'members')
+if former then
+  for _, member in ipairs(cjson.decode(former)) do
+    redis.call('ZREM', KEYS[1], member)
+    redis.call('HDEL', KEYS[2], member)
+  end
+end
+local rows = cjson.decode(ARGV[5])
+for i, member in ipairs(cjson.decode(ARGV[4])) do
+  if rows[2 * i - 1] ~= '' then redis.call('ZADD', KEYS[1], rows[2 * i - 1], member) end
+  redis.call('HSET', KEYS[2], member, rows[2 * i])
+end
+redis.call('HSET', KEYS[3], 'order', ARGV[1], 'head', ARGV[3], 'members', ARGV[4])
+for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+return 1
+"""
+"""Replaces one part's rows of a leaderboard, and leaves those of other parts alone."""
+
+PUT_ALERTS: Final = """
+-- KEYS: alerts, part. ARGV: order, expiry in ms, whole, JSON list field, record or '' if cleared, …
+local stored = redis.call('HGET', KEYS[2], 'order')
+if stored and stored > ARGV[1] then return 0 end
+local mine = {}
+for _, field in ipairs(cjson.decode(redis.call('HGET', KEYS[2], 'members') or '[]')) do
+  if ARGV[3] == '1' then redis.call('HDEL', KEYS[1], field) else mine[field] = true end
+end
+local changes = cjson.decode(ARGV[4])
+for i = 1, #changes, 2 do
+  if changes[i + 1] == '' then
+    redis.call('HDEL', KEYS[1], changes[i])
+    mine[changes[i]] = nil
+  else
+    redis.call('HSET', KEYS[1], changes[i], changes[i + 1])
+    mine[changes[i]] = true
+  end
+end
+local members = {}
+for field in pairs(mine) do members[#members + 1] = field end
+redis.call('HSET', KEYS[2], 'order', ARGV[1], 'members', cjson.encode(members))
+for i = 1, 2 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+return 1
+"""
+"""Changes one shard's active alerts; `whole` drops those of the shard that are not named."""
+
+SCRIPTS: Final = (PUT_VIEW, PUT_BOARD, PUT_ALERTS)
