@@ -90,9 +90,10 @@ async def versions(_settings: "Settings") -> list[Found]:
 
 async def kafka(settings: "Settings") -> list[Found]:
     """The broker and its topics, and the broker's clock against ours."""
+    from cc_stream.installation import topics_of
     from cc_stream.topics import check
 
-    wanted = options.topics_of(settings)
+    wanted = topics_of(settings)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             findings = await check(settings.broker, wanted, security=settings.kafka_security())

@@ -76,11 +76,12 @@ def _feed(
     settings: "Settings", source: "AnySource", file: Path, source_id: str | None, tenant: str
 ) -> "Feed":
     from cc_stream.ingest import Feed
+    from cc_stream.installation import topics_of
     from cc_stream.sources.source import Options
 
     return Feed(
         bootstrap=settings.broker,
-        topics=options.topics_of(settings),
+        topics=topics_of(settings),
         source=source,
         options=Options(source=source_id or source.default_source, tenant=tenant),
         path=file,

@@ -14,7 +14,6 @@ from cc_stream.errors import ConfigError
 
 if TYPE_CHECKING:
     from cc_stream.config import Settings
-    from cc_stream.topics import Topics
 
 PANEL: Final = "Settings"
 
@@ -113,15 +112,3 @@ def export(overrides: Mapping[str, object]) -> None:
     for name, value in overrides.items():
         text = value if isinstance(value, str) else json.dumps(value)
         os.environ[PREFIX + name.upper()] = text
-
-
-def topics_of(settings: "Settings") -> "Topics":
-    """The topics of an installation."""
-    from cc_stream.topics import topics
-
-    return topics(
-        settings.topic_prefix,
-        settings.calls_partitions,
-        settings.agents_partitions,
-        settings.board_partitions,
-    )

@@ -198,10 +198,11 @@ async def _to_kafka(floor: "SimulationSettings", span: Span, settings: "Settings
     from aiokafka.errors import KafkaError
 
     from cc_stream.cli.progress import bar
+    from cc_stream.installation import topics_of
     from cc_stream.simulate.floor import arrivals
     from cc_stream.simulate.kafka import write_to_kafka
 
-    topics = options.topics_of(settings)
+    topics = topics_of(settings)
     try:
         await _reference(floor, span, settings)
         with bar("simulating") as update:
@@ -227,11 +228,12 @@ async def _to_kafka(floor: "SimulationSettings", span: Span, settings: "Settings
 
 async def _reference(floor: "SimulationSettings", span: Span, settings: "Settings") -> None:
     """Write the reference data and give a worker the time to copy it before the first event."""
+    from cc_stream.installation import topics_of
     from cc_stream.simulate.kafka import write_reference
     from cc_stream.simulate.reference import reference
     from cc_stream.simulate.reference_copied import wait_for_reference
 
-    topics, security = options.topics_of(settings), settings.kafka_security()
+    topics, security = topics_of(settings), settings.kafka_security()
     records = list(reference(floor, span.from_ms))
     await write_reference(records, settings.broker, topics, security=security)
     typer.echo(f"{len(records):,} records of reference data, waiting for a worker", err=True)

@@ -32,9 +32,11 @@ def command(
     set_: options.Set = None,
 ) -> None:
     """List the topics, or make them, or check them."""
+    from cc_stream.installation import topics_of
+
     overrides = options.given(set_, broker=broker, topic_prefix=topic_prefix)
     loaded = options.load(settings, overrides)
-    wanted = options.topics_of(loaded)
+    wanted = topics_of(loaded)
     if create:
         _create(loaded, wanted)
     if check:
