@@ -79,8 +79,18 @@ class Windows:
     def spread(self, key: int, start_ms: int, end_ms: int, n: int) -> None:
         """Add `n` times the overlap of `[start, end)` with each pane, in milliseconds, to `key`."""
         horizon_ms = (self.end - FINE_KEPT) * FINE_MS
-        for pane, overlap in _overlaps(max(start_ms, horizon_ms), end_ms, FINE_MS):
-            self._add_fine(pane, self.end - 1 - pane, {key: n * overlap})
+        begin_ms = max(start_ms, horizon_ms)
+        fine, touched = self.fine, self.touched
+        for pane, overlap in _overlaps(begin_ms, end_ms, FINE_MS):
+            _add_to(fine, pane, {key: n * overlap})
+            touched.add(("fine", pane))
+        younger = 0
+        for ring, edge in zip(self.rings, RING_PANES, strict=True):
+            low, high = (self.end - edge) * FINE_MS, (self.end - younger) * FINE_MS
+            overlap = min(end_ms, high) - max(begin_ms, low)
+            if overlap > 0:
+                add_into(ring, {key: n * overlap})
+            younger = edge
         for pane, overlap in _overlaps(start_ms, end_ms, COARSE_MS):
             self._add_coarse(pane, {key: n * overlap})
 
