@@ -4,6 +4,7 @@ An update is a few round trips: scripts in chunks, then indexes and notices of w
 written, so that a reader never hears of a key that is not there yet.
 """
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
@@ -31,6 +32,7 @@ from cc_stream.sinks.redis_keys import (
 )
 from cc_stream.sinks.redis_scripts import PUT_ALERTS, PUT_BOARD, PUT_VIEW, SCRIPTS
 from cc_stream.sinks.sink import ShardStatus, SinkUnavailable, Update
+from cc_stream.telemetry import Telemetry
 from cc_stream.view import View
 
 KEEP_SECONDS: Final = 2 * 86_400
@@ -68,23 +70,32 @@ class RedisSink:
     """Writes the views of board shards into one Redis."""
 
     def __init__(
-        self, client: Redis, prefix: str = "cc", keep_seconds: float = KEEP_SECONDS
+        self,
+        client: Redis,
+        prefix: str = "cc",
+        keep_seconds: float = KEEP_SECONDS,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`client` (see `connect`) belongs to the sink from here on; `prefix` starts every key."""
         self._client = client
+        self._telemetry = telemetry or Telemetry()
         self._keys = Keys(prefix)
         self._keep_ms = round(keep_seconds * 1000)
         self._known: dict[int, bytes] = {}
 
     async def publish(self, update: Update) -> bool:
         """See `Sink.publish`. A part may be written when it fails: the order guards the rest."""
+        started = time.monotonic()
+        writes = list(self._writes(update))
         try:
-            before, done = await self._write(list(self._writes(update)))
+            before, done = await self._write(writes)
             after = await self._announce(update, done)
         except (RedisError, OSError) as error:
             self._known.pop(update.shard, None)
+            self._telemetry.sink_failed("redis")
             text = " ".join(str(error).split()) or type(error).__name__
             raise SinkUnavailable(f"Redis: {text}") from error
+        self._telemetry.published("redis", time.monotonic() - started, len(writes) - len(done))
         if update.whole and before == after:
             self._known[update.shard] = after
         return self._known.get(update.shard) != after
