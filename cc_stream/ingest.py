@@ -12,28 +12,29 @@ and begins again at 1.
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from hashlib import blake2b
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from msgspec import Struct
 
-from cc_stream.contracts import encode
-from cc_stream.dead_letters import dead_letter
-from cc_stream.errors import CcStreamError
-from cc_stream.events import AGENT_EVENTS, Event, key_of
-from cc_stream.partitioner import partition_of
+from cc_stream.dead_letters import Letter, dead_letter
+from cc_stream.ingest_store import (
+    POSITION_VERSION,
+    Feed,
+    Ingested,
+    IngestError,
+    Records,
+    Saved,
+    producer_of,
+    read_saved,
+)
 from cc_stream.sources.follow import Piece, Position, read_piece
-from cc_stream.sources.source import AnySource, Folded, Options
-from cc_stream.topics import Topics
+from cc_stream.sources.source import Folded
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+__all__ = ["Feed", "IngestError", "Ingested", "ingest"]
 
 POLL_SECONDS: Final = 0.2
 FLUSH_BEHIND_MS: Final = 5000
@@ -41,37 +42,6 @@ FLUSH_BEHIND_MS: Final = 5000
 TRIES: Final = 5
 """Failed transactions in a row, after which ingestion ends."""
 RETRY_SECONDS: Final = 1.0
-STOP_SECONDS: Final = 5.0
-_POSITION_VERSION: Final = 1
-_BATCH_BYTES: Final = 256 << 10
-
-
-class IngestError(CcStreamError):
-    """The file cannot be read, Kafka does not answer, or another run has taken the file over."""
-
-
-class Ingested(Struct, frozen=True):
-    """How far a file is, over all runs. Bytes are of the generation that is being read.
-
-    `gaps`: how often the file that was being read had gone, so that lines may be lost.
-    """
-
-    bytes_done: int = 0
-    bytes_total: int = 0
-    lines: int = 0
-    events: int = 0
-    refused: int = 0
-    gaps: int = 0
-    ignored: Mapping[str, int] = {}
-
-
-class _Saved(Struct, frozen=True, array_like=True):
-    """The position record. `state` is what the source dumps, deflated."""
-
-    version: int
-    position: Position
-    state: bytes
-    done: Ingested
 
 
 class _Record(Struct, frozen=True):
@@ -82,32 +52,6 @@ class _Record(Struct, frozen=True):
     value: bytes
     partition: int = 0
     key: bytes | None = None
-
-
-class Feed(Struct, frozen=True):
-    """A file, the source that reads it, and where its events go.
-
-    `batch_lines`: at most so many lines are one transaction.
-    """
-
-    bootstrap: str
-    topics: Topics
-    source: AnySource
-    options: Options
-    path: Path
-    security: Mapping[str, Any] = {}
-    batch_lines: int = 2000
-
-    @property
-    def file_id(self) -> str:
-        """The key of the position: the source and the file's absolute path, hashed."""
-        path = str(self.path.absolute()).encode()
-        return f"{self.source.name}.{blake2b(path, digest_size=8).hexdigest()}"
-
-    @property
-    def transactional_id(self) -> str:
-        """One writer a file: a later run fences an earlier one."""
-        return f"{self.topics.ingest_positions.name}.{self.file_id}"
 
 
 def _wall_clock_ms() -> int:
@@ -191,7 +135,7 @@ class _Run:
 
     async def session(self) -> None:
         """From the start of a producer to the end of the file, `stop`, or a failure."""
-        async with _producer(self.feed) as producer:
+        async with producer_of(self.feed) as producer:
             await self._load()
             while not self.stop.is_set():
                 piece = read_piece(
@@ -209,7 +153,7 @@ class _Run:
                 await _wait(self.stop, POLL_SECONDS)
 
     async def _load(self) -> None:
-        saved = await _read_saved(self.feed)
+        saved = await read_saved(self.feed)
         if saved is None:
             self.position, self.state = None, self.feed.source.start()
             return
@@ -256,15 +200,15 @@ class _Run:
         self,
         producer: AIOKafkaProducer,
         folded: Folded[Any],
-        letters: Sequence[Any],
+        letters: Sequence[Letter],
         position: Position,
         after: Ingested,
     ) -> None:
         feed = self.feed
-        saved = _Saved(
-            _POSITION_VERSION, position, zlib.compress(feed.source.dump(folded.state), 1), after
+        saved = Saved(
+            POSITION_VERSION, position, zlib.compress(feed.source.dump(folded.state), 1), after
         )
-        records = _Records(producer)
+        records = Records(producer)
         for event in folded.events:
             await records.add_event(feed.topics, event)
         for letter in letters:
@@ -277,128 +221,6 @@ class _Run:
         await records.write()
         self.state, self.position, self.done = folded.state, position, after
         self.progress(after)
-
-
-class _Records:
-    """What one transaction writes, by topic and partition."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self.producer = producer
-        self.waiting: dict[tuple[str, int], list[tuple[bytes, bytes, list[tuple[str, bytes]]]]] = {}
-
-    async def add_event(self, topics: Topics, event: Event) -> None:
-        """An event to its topic; what has no key of its own (a restart) to every partition."""
-        value, key = encode(event), key_of(event)
-        name = topics.agents.name if isinstance(event, AGENT_EVENTS) else topics.calls.name
-        if key is not None:
-            await self.add(name, key.encode(), value)
-            return
-        for partition in range(await self._partitions(name)):
-            await self.add(name, event.source.encode(), value, partition=partition)
-
-    async def add(
-        self,
-        topic: str,
-        key: bytes,
-        value: bytes,
-        *,
-        partition: int | None = None,
-        headers: list[tuple[str, bytes]] | None = None,
-    ) -> None:
-        """A record, placed by its key unless a partition is given."""
-        if partition is None:
-            partition = partition_of(key, await self._partitions(topic))
-        self.waiting.setdefault((topic, partition), []).append((key, value, headers or []))
-
-    async def _partitions(self, topic: str) -> int:
-        return len(await self.producer.partitions_for(topic))
-
-    async def write(self) -> None:
-        """All of it in one transaction, committed only when every send is acknowledged."""
-        await self.producer.begin_transaction()
-        sent: list[asyncio.Future[Any]] = []
-        try:
-            for (topic, partition), records in self.waiting.items():
-                batch = self.producer.create_batch()
-                for key, value, headers in records:
-                    record = {"key": key, "value": value, "timestamp": None, "headers": headers}
-                    if batch.append(**record) is None:
-                        sent.append(
-                            await self.producer.send_batch(batch, topic, partition=partition)
-                        )
-                        batch = self.producer.create_batch()
-                        batch.append(**record)
-                sent.append(await self.producer.send_batch(batch, topic, partition=partition))
-        finally:
-            outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        failed = next((o for o in outcomes if isinstance(o, BaseException)), None)
-        if failed is not None:
-            raise failed
-        await self.producer.commit_transaction()
-
-
-async def _read_saved(feed: Feed) -> _Saved | None:
-    """The last committed position of the file.
-
-    Raises:
-        IngestError: another version of the program wrote it.
-    """
-    partition = TopicPartition(
-        feed.topics.ingest_positions.name,
-        partition_of(feed.file_id.encode(), feed.topics.ingest_positions.partitions),
-    )
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=feed.bootstrap,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        # Not seek_to_beginning: that races with the reset to this.
-        auto_offset_reset="earliest",
-        **feed.security,
-    )
-    await consumer.start()
-    value: bytes | None = None
-    try:
-        consumer.assign([partition])
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    if record.key == feed.file_id.encode():
-                        value = record.value
-    finally:
-        await consumer.stop()
-    if value is None:
-        return None
-    try:
-        saved = msgspec.msgpack.decode(value, type=_Saved)
-    except msgspec.ValidationError as error:
-        raise IngestError(f"the saved position of {feed.path} cannot be read") from error
-    if saved.version != _POSITION_VERSION:
-        text = f"the saved position of {feed.path} has version {saved.version}"
-        raise IngestError(text)
-    return saved
-
-
-@asynccontextmanager
-async def _producer(feed: Feed) -> "AsyncIterator[AIOKafkaProducer]":
-    producer = AIOKafkaProducer(
-        bootstrap_servers=feed.bootstrap,
-        transactional_id=feed.transactional_id,
-        transaction_timeout_ms=10_000,
-        max_batch_size=_BATCH_BYTES,
-        max_request_size=8 << 20,
-        linger_ms=0,
-        retry_backoff_ms=20,
-        **feed.security,
-    )
-    try:
-        await producer.start()
-        yield producer
-    finally:
-        try:
-            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-        except (KafkaError, TimeoutError, AssertionError):
-            await producer.client.close()  # a failed transaction: the next start ends it
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
