@@ -11,6 +11,6 @@ figures are read, and nothing else: no change of a log, no pane, no running sum,
 | logs to numbers by row and moment, and their sums | `book` |
 | entities and windows to lines of metrics | `lines`, `periods` |
 | lines to JSON, CSV or a table | `write` |
-| live views against the same lines | `compare` |
+| what is live against the same sums | `oracle`, `compare`, `live` |
 | all of it for the command line | `command` |
 """
