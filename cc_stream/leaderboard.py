@@ -99,7 +99,9 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
     centre = share + z2 / (2 * trials)
     spread = z * sqrt((share * (1 - share) + z2 / (4 * trials)) / trials)
     scale = 1 + z2 / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    # At the ends the bounds are exactly 0 and 1, which floats miss by a hair.
+    low = (centre - spread) / scale if successes else 0.0
+    return low, (centre + spread) / scale if successes < trials else 1.0
 
 
 def standings(
