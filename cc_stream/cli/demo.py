@@ -56,12 +56,15 @@ def command(
     in real time. Needs Java 17 or newer and Maven, or --broker and --redis. Ctrl-C stops all of it.
     """
     given = options.given(set_, timezone=timezone)
-    options.load(settings, {**given, **options.given(None, broker=broker, redis=redis)})
+    servers = options.given(None, broker=broker, redis=redis)
+    wished = options.load(settings, {**given, **servers})
 
     from cc_stream.cli.demo_floor import Plan, floor
     from cc_stream.cli.demo_servers import workers as worker_processes
+    from cc_stream.cli.simulate import floor_of
     from cc_stream.local.folder import run_folder
 
+    floor_of(wished, seats, seed)  # a mistake is told before anything is started
     plan = Plan(seats=seats, seed=seed, hours=hours, seconds=seconds, screen=not no_screen)
     with ExitStack() as running:
         folder = running.enter_context(run_folder(data))

@@ -25,12 +25,17 @@ from cc_stream.cli.progress import bar
 from cc_stream.cli.scrape import Scrape, scrape
 from cc_stream.cli.simulate import floor_of
 from cc_stream.errors import CcStreamError
-from cc_stream.installation import topics_of
+from cc_stream.installation import limits_of, terms_of_settings, topics_of
+from cc_stream.report.oracle import Rules
+from cc_stream.report.live import compare_live
 from cc_stream.simulate.floor import arrivals
 from cc_stream.simulate.kafka import WriteProgress, wall_clock_ms, write_reference, write_to_kafka
+from cc_stream.simulate.people import people_of
 from cc_stream.simulate.plan import SimulationSettings
 from cc_stream.simulate.reference import reference
 from cc_stream.simulate.reference_copied import wait_for_reference
+from cc_stream.sinks.redis import connect
+from cc_stream.sinks.redis_reader import RedisReader
 
 if TYPE_CHECKING:
     from cc_stream.cli.demo_servers import WorkerProcess
@@ -198,16 +203,46 @@ async def _watch(run: Run) -> None:
         return
     urls = [worker.url for worker in run.workers]
     title = f"demo, {run.plan.seats} seats"
-    async with Live(run.settings, urls, title) as live:
+    names = {person.id: person.name for person in people_of(run.simulated)}
+    async with Live(run.settings, urls, title, names) as live:
         await show(live, is_over)
 
 
 async def _close(run: Run) -> int:
     """Let the line drain, ask for one last tick, and compare what is live with the report."""
     started = time.monotonic()
-    topics = topics_of(run.settings)
+    settings, topics = run.settings, topics_of(run.settings)
     run.writing = None
+    typer.echo("the simulator has ended; the line drains")
     await drain.wait_for_floor(run.scrape, topics, DRAIN_SECONDS)
-    moment = drain.tick_moment(wall_clock_ms())
-    await drain.ask_for_tick(run.settings, topics, moment)
-    raise CcStreamError(f"not there yet: {moment} {started}")
+    reader = RedisReader(connect(settings.redis.get_secret_value()))
+    try:
+        moment_ms = drain.tick_moment(wall_clock_ms())
+        await drain.ask_for_tick(settings, topics, moment_ms)
+
+        async def as_of() -> dict[int, int]:
+            run.check()
+            return {shard: status.as_of_ms for shard, status in (await reader.shards()).items()}
+
+        await drain.wait_for_tick(as_of, topics.deltas.partitions, moment_ms, TICK_SECONDS)
+        typer.echo(f"drained, and every board of one moment, in {time.monotonic() - started:.1f} s")
+        compared = await compare_live(
+            reader,
+            settings.broker,
+            topics,
+            limits_of(settings),
+            _rules(settings),
+            security=settings.kafka_security(),
+        )
+    finally:
+        await reader.close()
+    typer.echo(compared.text())
+    return 0 if compared.is_proof else 1
+
+
+def _rules(settings: "Settings") -> Rules:
+    return Rules(
+        terms_of_settings(settings),
+        settings.leaderboard_minimum_sample,
+        settings.leaderboard_size,
+    )

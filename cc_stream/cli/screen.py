@@ -192,7 +192,7 @@ def _agents(data: FloorData) -> Table:
             f"{line.converted}/{line.eligible}",
         )
     if not data.agents:
-        return _empty(table, "nobody is ranked yet", column=1)
+        return _empty(table, "nobody yet", column=1)
     if data.unranked:
         table.add_row("", Text(f"{data.unranked} not ranked yet", QUIET), "", "", "")
     return table

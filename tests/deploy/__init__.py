@@ -1,0 +1,1 @@
+"""What operators get: compose file, Prometheus, Grafana."""
