@@ -17,7 +17,12 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+)
 from msgspec import Struct
 
 from cc_stream.dead_letters import Letter, dead_letter
@@ -97,7 +102,7 @@ async def ingest(
         before = run.done
         try:
             await run.session()
-        except ProducerFenced as error:
+        except (ProducerFenced, InvalidProducerEpoch) as error:
             raise IngestError(f"another ingest of {feed.path} has taken over") from error
         except OSError as error:
             raise IngestError(f"{feed.path}: {error.strerror or error}") from error
