@@ -26,8 +26,8 @@ from cc_stream.cli.scrape import Scrape, scrape
 from cc_stream.cli.simulate import floor_of
 from cc_stream.errors import CcStreamError
 from cc_stream.installation import limits_of, terms_of_settings, topics_of
-from cc_stream.report.oracle import Rules
 from cc_stream.report.live import compare_live
+from cc_stream.report.oracle import Rules
 from cc_stream.simulate.floor import arrivals
 from cc_stream.simulate.kafka import WriteProgress, wall_clock_ms, write_reference, write_to_kafka
 from cc_stream.simulate.people import people_of
