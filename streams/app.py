@@ -1,19 +1,17 @@
 """Puts the parts together: settings in, a Faust app out. No globals: each call is a fresh app."""
 
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
 import faust
 from aiokafka import TopicPartition
 from msgspec import Struct
 
-from cc_stream.admit import Limits
 from cc_stream.alerts import AlertLevels
 from cc_stream.config import Settings
-from cc_stream.reference import Terms
+from cc_stream.installation import limits_of, terms_of_settings, topics_of
 from cc_stream.sinks.sink import Sink
 from cc_stream.telemetry import Telemetry
-from cc_stream.topics import Topics, topics
+from cc_stream.topics import Topics
 from streams.board import Board, BoardPlan
 from streams.copy import Copy
 from streams.driver import GroupSettings, create_app
@@ -29,42 +27,6 @@ class Parts(Struct, frozen=True):
     app: faust.App
     owner: Owner
     publisher: Publisher
-
-
-def topics_of(settings: Settings) -> Topics:
-    """The topics of an installation."""
-    return topics(
-        settings.topic_prefix,
-        settings.calls_partitions,
-        settings.agents_partitions,
-        settings.board_partitions,
-    )
-
-
-def limits_of(settings: Settings) -> Limits:
-    """How far from the present an event may lie."""
-    return Limits(
-        grace_ms=_ms(settings.grace_seconds),
-        future_ms=_ms(settings.future_seconds),
-        agent_max_age_ms=_ms(settings.agent_max_age_hours * 3600),
-        max_ages_ms={name: _ms(h * 3600) for name, h in settings.max_age_hours.items()},
-        max_age_default_ms=_ms(settings.max_age_default_hours * 3600),
-    )
-
-
-def terms_of_settings(settings: Settings) -> Terms:
-    """The terms of entities without their own."""
-    low, high = settings.handle_time_band_seconds
-    return Terms(
-        service_level_seconds=settings.service_level_seconds,
-        short_abandon_seconds=settings.short_abandon_seconds,
-        service_level_formula=settings.service_level_formula,
-        max_wait_ms=_ms(settings.max_wait_seconds),
-        agent_max_age_ms=_ms(settings.agent_max_age_hours * 3600),
-        contact_max_age_ms=_ms(settings.max_age_default_hours * 3600),
-        timezone=ZoneInfo(settings.timezone).key,
-        handle_time_band_seconds=(int(low), int(high)),
-    )
 
 
 def _ms(seconds: float) -> int:
@@ -110,12 +72,11 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
         "reference": settings.flush_seconds,
         "board": min(settings.flush_seconds, settings.board_commit_seconds),
     }
-    owner = Owner(make, group.heartbeat_seconds, flush_seconds)
+    owner = Owner(make, group.heartbeat_seconds, flush_seconds, telemetry.dropped)
     publisher = Publisher(owner, sinks, settings.tick_seconds, telemetry.event_to_board)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
-    app = create_app(
-        group, owner, sources, (owner.flush_loop, publisher.publish_loop), publisher.close
-    )
+    tasks = (owner.flush_loop, publisher.publish_loop)
+    app = create_app(group, owner, sources, tasks, publisher.close, telemetry)
     return Parts(app, owner, publisher)
 
 

@@ -18,6 +18,7 @@ class Copy:
     """The stage of the reference topic. It keeps no state but its position."""
 
     name = "reference"
+    data_as_of_ms = 0
 
     def __init__(self, plan: Plan, partition: int) -> None:
         self.plan = plan

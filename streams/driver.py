@@ -7,6 +7,7 @@ private parts are named in `HOOKS`; a test holds them against the installed vers
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
@@ -18,8 +19,10 @@ from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.transport.utils import DefaultSchedulingStrategy
 from msgspec import Struct
 
+from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topic
 from streams.owner import Owner
+from streams.shard import Shard
 
 log: Final = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ HOOKS: Final = {
 }
 LAG_COMMIT_SECONDS: Final = 2.0
 STUCK_SECONDS: Final = 1.0
+MEASURE_SECONDS: Final = 0.5
 
 
 class GroupSettings(Struct, frozen=True):
@@ -178,6 +182,7 @@ def create_app(
     topics: Iterable[Topic],
     tasks: Iterable[Callable[[], Awaitable[None]]],
     before_release: Callable[[], Awaitable[None]],
+    telemetry: Telemetry,
 ) -> faust.App:
     """A Faust app whose agents feed the owner's shards from these topics.
 
@@ -208,6 +213,7 @@ def create_app(
     for topic in topics:
         _feed(app, topic, owner)
     _connect(app, owner, before_release)
+    app.task(_measure(app, owner, telemetry))
     for task in tasks:
         app.task(_task(task))
     return app
@@ -252,13 +258,13 @@ def _connect(
 
     owner.seek, owner.give_up = seek, give_up
 
-    async def revoked(_app: Any, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+    async def revoked(_app: Any, /, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
         await _within(owner.flush_all(), 3.0)
 
-    async def assigned(_app: Any, *args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+    async def assigned(_app: Any, /, *args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
         owner.assign(args[0])
 
-    async def closing(_app: Any, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+    async def closing(_app: Any, /, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
         await _within(_close(owner, before_release), 8.0)
 
     app.on_partitions_revoked.connect(revoked, weak=False)
@@ -319,3 +325,43 @@ def _commit_for_monitors(app: faust.App, owner: Owner) -> Callable[..., Awaitabl
                 last.update(offsets)
 
     return commit_for_monitors
+
+
+def _measure(
+    app: faust.App, owner: Owner, telemetry: Telemetry
+) -> Callable[..., Awaitable[None]]:
+    async def measure() -> None:
+        """Tell how far each shard is, and how far behind."""
+        told: set[TopicPartition] = set()
+        stages: set[str] = set()
+        while not app.should_stop:
+            await asyncio.sleep(MEASURE_SECONDS)
+            shards = {shard.source: shard for shard in owner.live()}
+            for tp in told - shards.keys():
+                telemetry.forget(tp.topic, tp.partition)
+            stages |= {shard.stage.name for shard in shards.values()}
+            owned = Counter(shard.stage.name for shard in shards.values())
+            telemetry.owned({stage: owned[stage] for stage in stages})
+            for tp, shard in shards.items():
+                lag = await _lag(app, shard)
+                if lag is not None:
+                    telemetry.lag(tp.topic, tp.partition, lag)
+                telemetry.last_event(tp.topic, tp.partition, shard.stage.data_as_of_ms)
+            told = set(shards)
+
+    return measure
+
+
+async def _lag(app: faust.App, shard: Shard) -> int | None:
+    """Records that are not committed by the shard; transaction markers at the end do not count."""
+    try:
+        end = app.consumer.highwater(shard.source)
+        fetched = await app.consumer.position(shard.source)
+    except Exception as error:  # noqa: BLE001 - not assigned just now
+        log.debug("no position of %s: %r", shard.name, error)
+        return None
+    if end is None or fetched is None:
+        return None
+    delivered = cast("_ChunkScheduler", app.consumer.scheduler).ends.get(shard.source, -1)
+    is_applied = shard.durable == shard.next and delivered < shard.next
+    return int(max(0, end - (max(fetched, shard.next) if is_applied else shard.durable)))

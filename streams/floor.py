@@ -83,6 +83,11 @@ class _Floor:
         self.admitted = 0
         self.dirty = False
 
+    @property
+    def data_as_of_ms(self) -> int:
+        """See Stage."""
+        return self.ledger.latest_ms
+
     def started(self, _generation_ms: int, _offset: int) -> None:
         """See Stage."""
 

@@ -33,10 +33,18 @@ class Owner:
     """Owns shards. `seek` moves the group's consumer; `give_up` ends the worker."""
 
     def __init__(
-        self, make: Make, heartbeat_seconds: float, flush_seconds: dict[str, float]
+        self,
+        make: Make,
+        heartbeat_seconds: float,
+        flush_seconds: dict[str, float],
+        dropped: Callable[[str], None],
     ) -> None:
-        """`flush_seconds`: by stage name, how often a dirty shard commits."""
+        """`flush_seconds`: by stage name, how often a dirty shard commits.
+
+        `dropped` is told the name of a shard that failed.
+        """
         self.make = make
+        self.dropped = dropped
         self.heartbeat_seconds = heartbeat_seconds
         self.flush_seconds = flush_seconds
         self.shards: dict[TopicPartition, Shard] = {}
@@ -54,7 +62,7 @@ class Owner:
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Called with all partitions that this worker has from now on."""
-        self.assigned = set(partitions)
+        self.assigned = {TopicPartition(tp.topic, tp.partition) for tp in partitions}
         for tp in [tp for tp in self.shards if tp not in self.assigned]:
             self._spawn(self.shards.pop(tp).release())
         # The floor before the board: it gates every other shard.
@@ -87,12 +95,15 @@ class Owner:
             return
         del self.shards[tp]
         self._spawn(shard.release())
+        self.dropped(shard.name)
         if isinstance(error, LossError):
             log.error("shard %s stops: %s", shard.name, error)
             await self.give_up(error)
             return
         failures = self._failures[tp] = self._failures.get(tp, 0) + 1
-        log.warning("shard %s is dropped (%d in a row): %r", shard.name, failures, error)
+        log.warning(
+            "shard %s is dropped (%d in a row): %r", shard.name, failures, error, exc_info=error
+        )
         if failures >= ATTEMPTS:
             await self.give_up(error)
         elif tp in self.assigned:

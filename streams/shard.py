@@ -14,8 +14,8 @@ Exactly once rests on these steps (DESIGN section 3; the numbers stand in the co
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from cc_stream.errors import CcStreamError
 from cc_stream.partitioner import partition_of
-from streams.stage import POSITION_KEY, Cut, Record, Stage, Write
+from streams.stage import POSITION_KEY, Record, Stage, Write
 
 log: Final = logging.getLogger(__name__)
 
@@ -88,12 +88,20 @@ class Broker(Struct, frozen=True):
         )
 
 
-class Observer(Struct, frozen=True):
-    """Where a shard reports what it measured, seconds and counts (telemetry)."""
+class Observer(Protocol):
+    """Where a shard reports what it measured (telemetry)."""
 
-    chunk: Callable[[str, int], None]
-    flushed: Callable[[str, float, int], None]
-    loaded: Callable[[str, float, int], None]
+    def chunk(self, shard: str, records: int) -> None:
+        """Records were applied."""
+
+    def flushed(self, shard: str, seconds: float, records: int) -> None:
+        """A flush was committed."""
+
+    def transaction(self, shard: str, seconds: float) -> None:
+        """The transaction in a flush has ended."""
+
+    def loaded(self, shard: str, seconds: float, records: int) -> None:
+        """The shard was taken over."""
 
 
 class Shard:
@@ -249,13 +257,13 @@ class Shard:
             upto = self.next
             position = Position(upto, self.generation_ms, cut.memory)
             tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
+            began = time.monotonic()
             await asyncio.wait_for(self._transaction([*cut.writes, tail]), FLUSH_TIMEOUT_SECONDS)
             self.durable = upto
-            self._finish(cut, started)
-
-    def _finish(self, cut: Cut, started: float) -> None:
-        cut.committed()
-        self.observer.flushed(self.name, time.monotonic() - started, len(cut.writes) + 1)
+            cut.committed()
+            ended = time.monotonic()
+            self.observer.transaction(self.name, ended - began)
+            self.observer.flushed(self.name, ended - started, len(cut.writes) + 1)
 
     async def _transaction(self, writes: Sequence[Write]) -> None:
         producer = self._producer
@@ -320,7 +328,7 @@ async def _all(futures: Sequence["asyncio.Future[Any]"]) -> None:
 
 async def read_partition(
     broker: Broker, tp: TopicPartition, start: int | None = None, stop: int | None = None
-) -> Any:
+) -> AsyncIterator[list[Any]]:
     """Yield lists of committed records of `[start, stop)`, by default all that are there now.
 
     Raises:

@@ -52,6 +52,10 @@ class Stage(Protocol):
 
     name: str
 
+    @property
+    def data_as_of_ms(self) -> int:
+        """The latest event time that went in; 0 before the first."""
+
     def restore(self, key: bytes, value: bytes) -> None:
         """Take in one changelog record (the last one of its key)."""
 

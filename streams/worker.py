@@ -15,11 +15,11 @@ import faust
 
 from cc_stream.config import Settings, load_settings
 from cc_stream.errors import CcStreamError, ConfigError
-from cc_stream.sinks.prometheus import PrometheusSink
-from cc_stream.sinks.redis import RedisSink
+from cc_stream.installation import topics_of
+from cc_stream.sinks import open_sinks
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import check
-from streams.app import create_worker, topics_of
+from streams.app import create_worker
 
 log: Final = logging.getLogger(__name__)
 
@@ -56,8 +56,9 @@ def _run(settings: Settings) -> int:
     gc.set_threshold(100_000, 50, 100)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     telemetry = Telemetry()
-    business = PrometheusSink(settings, telemetry)
-    parts = create_worker(settings, (business, RedisSink(settings)), telemetry)
+    parts = create_worker(settings, open_sinks(settings, telemetry), telemetry)
+    served = telemetry.serve(settings.metrics_host, settings.metrics_port)
+    log.info("metrics at %s", served.url)
     parts.app.finalize()
     worker = faust.Worker(parts.app, loglevel="INFO", redirect_stdouts=False, quiet=True)
     try:
