@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
+from itertools import islice
 from typing import Any, Final, cast
 
 import orjson
@@ -86,16 +87,15 @@ class RedisSink:
     async def publish(self, update: Update) -> bool:
         """See `Sink.publish`. A part may be written when it fails: the order guards the rest."""
         started = time.monotonic()
-        writes = list(self._writes(update))
         try:
-            before, done = await self._write(writes)
+            before, done, late = await self._write(self._writes(update))
             after = await self._announce(update, done)
         except (RedisError, OSError) as error:
             self._known.pop(update.shard, None)
             self._telemetry.sink_failed("redis")
             text = " ".join(str(error).split()) or type(error).__name__
             raise SinkUnavailable(f"Redis: {text}") from error
-        self._telemetry.published("redis", time.monotonic() - started, len(writes) - len(done))
+        self._telemetry.published("redis", time.monotonic() - started, late)
         if update.whole and before == after:
             self._known[update.shard] = after
         return self._known.get(update.shard) != after
@@ -152,12 +152,12 @@ class RedisSink:
             args = (update.status.order, self._keep_ms, whole, orjson.dumps(fields))
             yield _Write(PUT_ALERTS, keys, args, tenant, keys[0])
 
-    async def _write(self, writes: Sequence[_Write]) -> tuple[bytes, list[_Write]]:
-        """The marker that was found, and what was written: not what a higher order kept out."""
-        marker = b""
+    async def _write(self, writes: Iterator[_Write]) -> tuple[bytes, list[_Write], int]:
+        """The marker that was found, what was written, and how much a higher order kept out."""
+        marker, late = b"", 0
         done: list[_Write] = []
-        for start in range(0, len(writes), CHUNK):
-            chunk = writes[start : start + CHUNK]
+        # A chunk is made when it is its turn: a large update does not hold the loop.
+        while chunk := list(islice(writes, CHUNK)):
             try:
                 answers = await self._run(chunk)
             except NoScriptError:
@@ -166,7 +166,8 @@ class RedisSink:
                 answers = await self._run(chunk)
             marker = marker or answers[0]
             done += (write for write, answer in zip(chunk, answers[1:], strict=True) if answer)
-        return marker, done
+            late += answers[1:].count(0)
+        return marker, done, late
 
     async def _run(self, chunk: Sequence[_Write]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
