@@ -1,6 +1,7 @@
 """A file on Kafka, exactly once: over kills at any moment, rotations, and a second run."""
 
 import asyncio
+import gc
 import random
 import subprocess
 import sys
@@ -189,7 +190,9 @@ def test_refused_lines_are_dead_letters_and_a_restart_is_in_every_partition(
     assert letters == [(b"asterisk-queue-log/queue_log/0/38", bad)]
 
 
-def test_a_later_run_takes_the_file_over(kafka: KafkaServer, names: Topics, tmp_path: Path) -> None:
+def test_a_later_run_takes_the_file_over(
+    kafka: KafkaServer, names: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "queue_log"
     path.write_bytes(lines_of(0)[0] + b"\n")
     feed = Feed(kafka.bootstrap, names, SOURCE, OPTIONS, path)
@@ -209,6 +212,8 @@ def test_a_later_run_takes_the_file_over(kafka: KafkaServer, names: Topics, tmp_
         assert done.lines == 2
 
     asyncio.run(two())
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_missing_file_is_one_clear_error(names: Topics, tmp_path: Path) -> None:
