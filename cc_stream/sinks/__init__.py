@@ -6,6 +6,7 @@ from typing import Final
 from cc_stream.config import Settings
 from cc_stream.sinks.prometheus import PrometheusSink
 from cc_stream.sinks.redis import RedisSink, connect
+from cc_stream.sinks.redis_reader import RedisReader
 from cc_stream.sinks.sink import Sink
 from cc_stream.telemetry import Telemetry
 
@@ -25,3 +26,8 @@ SINKS: Final[tuple[Callable[[Settings, Telemetry], Sink], ...]] = (_prometheus, 
 def open_sinks(settings: Settings, telemetry: Telemetry) -> tuple[Sink, ...]:
     """All sinks; nothing is connected yet."""
     return tuple(make(settings, telemetry) for make in SINKS)
+
+
+def open_reader(settings: Settings) -> RedisReader:
+    """A reader of what the sinks of the same settings write; nothing is connected yet."""
+    return RedisReader(connect(settings.redis.get_secret_value()), settings.topic_prefix)

@@ -74,8 +74,8 @@ def whole_boards(parts: Iterable[Leaderboard]) -> list[Leaderboard]:
 def floor_views(views: Iterable[View], terms: Terms = DEFAULT_TERMS) -> list[View]:
     """One view a window (and live) for each floor: the sum of its parts, read under `terms`.
 
-    `terms` are those of the floor. A part whose window does not overlap the newest one's is left
-    out: what it counts has left the window. Parts without vectors are left out too.
+    `terms` are those of the floor. Of a part whose window does not overlap the newest one's only
+    what is open is added: what it counts has left the window. Parts without vectors are left out.
     """
     groups: dict[tuple[str, str, str], list[View]] = {}
     for view in views:
@@ -90,7 +90,8 @@ def _floor_view(parts: list[View], terms: Terms) -> View:
     current = [view for view in parts if _overlap(view, newest)]
     as_of_ms = max(view.as_of_ms for view in current)
     vector = merged_vectors([view.vector or {} for view in current])
-    live = merged_vectors([view.live_vector or {} for view in current])
+    # What is open stays open until its shard says otherwise, however old its window is.
+    live = merged_vectors([view.live_vector or {} for view in parts])
     # The readings of a live view look at no window; one of a millisecond stands in its place.
     window = Window(newest.start_ms or 0, newest.end_ms or 1)
     of = figures(newest.entity.kind, window, as_of_ms, vector, live, terms)

@@ -7,10 +7,10 @@ import pytest
 
 from cc_stream.config import Settings, load_settings
 from cc_stream.local.redis import RedisServer
-from cc_stream.sinks import SINKS, open_sinks
+from cc_stream.sinks import SINKS, open_reader, open_sinks
 from cc_stream.sinks.sink import Sink
 from cc_stream.telemetry import Telemetry
-from tests.contracts.test_view_store import alert, board, standing, update, view
+from tests.contracts.test_view_store import TENANT, alert, board, standing, update, view
 
 
 @pytest.fixture
@@ -50,3 +50,16 @@ def test_all_sinks_are_opened_before_any_is_connected() -> None:
             await sink.close()
 
     asyncio.run(close())
+
+
+def test_the_reader_of_the_settings_reads_what_their_sinks_wrote(settings: Settings) -> None:
+    async def run() -> None:
+        sinks, reader = open_sinks(settings, Telemetry()), open_reader(settings)
+        for sink in sinks:
+            await sink.publish(update(view(), whole=True))
+        assert await reader.views(TENANT) == [view()]
+        for sink in sinks:
+            await sink.close()
+        await reader.close()
+
+    asyncio.run(run())
