@@ -136,11 +136,13 @@ class Reader:
     def _keep(self, event: Event, log: Log, before: StateEntry | None) -> None:
         into, ledger = self._into, self._ledger
         if isinstance(event, AGENT_EVENTS):
-            after = cast("StateEntry", ledger.agents[log].entry_of(identity(event)))
+            agent = ledger.agents[log]
             states = into.states.setdefault(log, [])
-            if before is not None:
+            # What was forgotten meanwhile was not replaced: it stays counted.
+            if before is not None and before.key not in agent.forgotten:
                 states.remove(before)
-            states.append(after)
+            agent.forgotten.clear()
+            states.append(cast("StateEntry", agent.entry_of(identity(event))))
         elif isinstance(event, QueueSnapshotEvent):
             at_ms, _, waiting = ledger.reported[log]
             into.reported[log] = Reported(log[1], waiting, at_ms)

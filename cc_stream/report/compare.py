@@ -13,7 +13,6 @@ from cc_stream.contact import place
 from cc_stream.contact_log import Contact
 from cc_stream.contact_record import contact_record
 from cc_stream.counts import BUCKET_BITS, Vector
-from cc_stream.events import UNASSIGNED
 from cc_stream.leaderboard import BY_NAME, Candidate, Leaderboard, standings
 from cc_stream.metrics import SLOTS
 from cc_stream.panes import Window
@@ -163,9 +162,6 @@ def _find_missing(
     for entity, name in shown:
         names.setdefault(entity.kind, set()).add(name)
     for entity in sorted(oracle.book.entities):
-        # Agents without a team are no team that has to be shown.
-        if entity.kind == "team" and entity.id == UNASSIGNED:
-            continue
         live = oracle.book.live(entity)
         for name in sorted(names.get(entity.kind, {LIVE_VIEW})):
             if (entity, name) in shown:
@@ -226,7 +222,7 @@ def _compare_leaderboards(
             found.value("leaderboards", key, f"row {place_in}", live, report)
     for name, window in sorted({(board.name, board.window) for board in leaderboards}):
         for scope in sorted(scopes):
-            if (*scope, name, window) not in there and scope[2] != UNASSIGNED:
+            if (*scope, name, window) not in there:
                 key = "/".join((*scope, name, window))
                 found.fault("leaderboards", key, NOT_THERE, "counts")
 

@@ -1,4 +1,4 @@
-"""What is live against the report: equal over the whole line in memory, and every fault is found."""
+"""What is live against the report: equal over the whole line, and every fault is found."""
 
 from collections.abc import Sequence
 
