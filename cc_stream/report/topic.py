@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from cc_stream.admit import Limits
@@ -96,16 +97,30 @@ async def _consumer(
     )
     try:
         await consumer.start()
-        # All topics, because a broker may create a topic that is asked for by name.
-        there = await consumer.topics()
-        missing = [topic for topic in topics if topic not in there]
+        counts = await _partition_counts(bootstrap, topics, security)
+        missing = [topic for topic in topics if topic not in counts]
         if missing:
             raise ReadError(f"topic {missing[0]} is not at {bootstrap}")
-        yield consumer, {t: len(consumer.partitions_for_topic(t) or ()) for t in topics}
+        yield consumer, counts
     except (KafkaError, OSError, TimeoutError) as error:
         raise ReadError(f"Kafka at {bootstrap}: {error or type(error).__name__}") from error
     finally:
         await consumer.stop()
+
+
+async def _partition_counts(
+    bootstrap: str, topics: Sequence[str], security: Security
+) -> dict[str, int]:
+    """The number of partitions of those of the topics that are there."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **(security or {}))
+    try:
+        await admin.start()
+        # All topics, because a broker may create a topic that is asked for by name.
+        there = [topic for topic in topics if topic in await admin.list_topics()]
+        described = await admin.describe_topics(there) if there else []
+    finally:
+        await admin.close()
+    return {one["topic"]: len(one["partitions"]) for one in described}
 
 
 async def _committed(
