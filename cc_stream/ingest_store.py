@@ -203,15 +203,3 @@ async def producer_of(feed: Feed) -> "AsyncIterator[AIOKafkaProducer]":
             await asyncio.wait_for(producer.stop(), STOP_SECONDS)
         except (KafkaError, TimeoutError, AssertionError):
             await producer.client.close()  # a failed transaction: the next start ends it
-        _take_notice(producer)
-
-
-def _take_notice(producer: AIOKafkaProducer) -> None:
-    """Look at the failure that aiokafka keeps for a commit which never comes.
-
-    Else it is reported as never retrieved whenever the future is collected. Private in aiokafka
-    0.14; a test fails when that changes.
-    """
-    waiter = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001
-    if waiter is not None and waiter.done() and not waiter.cancelled():
-        waiter.exception()
