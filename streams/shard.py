@@ -182,7 +182,6 @@ class Shard:
         await consumer.start()
         try:
             first = (await consumer.beginning_offsets([self.source]))[self.source]
-            consumer.assign([self.source])
             end = (await consumer.end_offsets([self.source]))[self.source]
         finally:
             await consumer.stop()
@@ -338,13 +337,13 @@ async def read_partition(
     consumer = broker.consumer()
     await consumer.start()
     try:
-        consumer.assign([tp])
         first = (await consumer.beginning_offsets([tp]))[tp]
         end = (await consumer.end_offsets([tp]))[tp]
         if start is not None and start < first:
             message = f"{tp.topic}-{tp.partition}: records {start} to {first} were deleted"
             raise LossError(message)
         end = end if stop is None else min(end, stop)
+        consumer.assign([tp])  # and seek at once: with an await between, aiokafka may reset it
         consumer.seek(tp, first if start is None else start)
         deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
         while (position := await consumer.position(tp)) < end:

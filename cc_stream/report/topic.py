@@ -127,10 +127,11 @@ async def _committed(
     consumer: AIOKafkaConsumer, partitions: list[TopicPartition], told: Told | None
 ) -> "AsyncIterator[tuple[TopicPartition, list[Any]]]":
     """Chunks of each partition from its start to its end as it is now."""
-    consumer.assign(partitions)
     starts = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
-    await consumer.seek_to_beginning(*partitions)
+    consumer.assign(partitions)  # and seek at once: with an await between, aiokafka may reset it
+    for partition, start in starts.items():
+        consumer.seek(partition, start)
     total = sum(ends[p] - starts[p] for p in partitions)
     left = {p for p in partitions if ends[p] > starts[p]}
     while left:
