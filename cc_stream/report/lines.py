@@ -127,13 +127,13 @@ def _touched(
     for time in book.times_of(entity):
         if time.state != _OFFLINE:
             touched.update(periods.over(time.start, time.end))
-    live = book.live(entity)
-    for key in live:
-        since = key & BUCKET_MASK
-        if OPEN_SLOTS.get(key >> BUCKET_BITS, _OFFLINE) != _OFFLINE:
+    for key in book.live(entity):
+        state, since = OPEN_SLOTS.get(key >> BUCKET_BITS), key & BUCKET_MASK
+        if state == _OFFLINE:
+            continue
+        if state is not None:
             end = min(as_of_ms, since + terms.agent_max_age_ms)
             touched.update(periods.over(since, end))
-    if live:
         touched.add(periods.at(as_of_ms))
     return touched
 

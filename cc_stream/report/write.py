@@ -17,6 +17,7 @@ from cc_stream.report.periods import ALL
 
 FORMATS: Final = ("table", "json", "csv")
 
+_WIDE: Final = 240
 _SHARES: Final = {"service_level", "conversion", "occupancy"}
 _CONTACTS: Final = (
     ("offered", "offered"),
@@ -121,22 +122,35 @@ def _cell(value: Value, key: str | None) -> Value:
 
 
 def write_table(report: Report, out: TextIO, width: int | None = None) -> None:
-    """The figures that matter most, for a person; times in the report's zone."""
-    ask = report.ask
+    """The figures that matter most, for a person; times in the report's zone.
+
+    `width` in characters; without it the terminal's, or as wide as the table elsewhere.
+    """
+    ask, has_windows = report.ask, report.ask.window != ALL
     columns = _COLUMNS[ask.by]
-    title = f"{ask.by} · window {ask.window} · {ask.timezone} · as of "
-    table = Table(title=title + _local(report.as_of_ms, ask.timezone), title_justify="left")
-    table.add_column(ask.by)
-    table.add_column("window")
+    table = Table(title=_title(report), title_justify="left")
+    for heading in (ask.by, "window") if has_windows else (ask.by,):
+        table.add_column(heading)
     for _, heading in columns:
         table.add_column(heading, justify="right")
     for line in report.lines:
         cells = [_shown(name, line.metrics.get(name)) for name, _ in columns]
-        table.add_row(_name(line), _window(line, report), *cells)
+        window = [_window(line, report)] if has_windows else []
+        table.add_row(_name(line), *window, *cells)
     console = Console(file=out, width=width, highlight=False, emoji=False, markup=False)
+    if width is None and not console.is_terminal:
+        console.width = _WIDE
     console.print(table)
     for text in _notes(report):
         console.print(text, soft_wrap=True)
+
+
+def _title(report: Report) -> str:
+    ask = report.ask
+    window: str = ask.window
+    if window == ALL and report.lines:
+        window = _window(report.lines[0], report)
+    return f"{ask.by} · {window} · {ask.timezone} · as of {_local(report.as_of_ms, ask.timezone)}"
 
 
 def _name(line: Line) -> str:
@@ -147,7 +161,7 @@ def _name(line: Line) -> str:
 def _window(line: Line, report: Report) -> str:
     zone = report.ask.timezone
     start, end = _local(line.window.start_ms, zone), _local(line.window.end_ms, zone)
-    if report.ask.window == ALL or start[:10] != end[:10]:
+    if start[:10] != end[:10]:
         return f"{start} - {end}"
     return f"{start} - {end[11:]}"
 
