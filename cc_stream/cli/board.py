@@ -22,6 +22,7 @@ EXAMPLES: Final = options.examples(
 )
 READ_SECONDS: Final = 0.5
 DRAW_SECONDS: Final = 0.25
+ONCE_SECONDS: Final = 1.0
 
 
 def command(
@@ -54,6 +55,8 @@ async def _run(settings: "Settings", urls: list[str], *, once: bool) -> None:
 
     async with Live(settings, urls, "floor") as live:
         if once:
+            await live.read(_now_ms())
+            await asyncio.sleep(ONCE_SECONDS)  # events a second are a difference
             now_ms = _now_ms()
             data = await live.read(now_ms)
             if data.as_of_ms is None:

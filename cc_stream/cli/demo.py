@@ -76,7 +76,11 @@ def command(
         _make_topics(loaded)
         started = running.enter_context(worker_processes(folder, workers))
         typer.echo(f"worker ready, metrics at {', '.join(each.url for each in started)}")
-        code = floor(plan, loaded, started)
+        try:
+            code = floor(plan, loaded, started)
+        except KeyboardInterrupt:
+            typer.echo("stopping")
+            raise
     raise typer.Exit(code)
 
 

@@ -110,7 +110,8 @@ class Live:
             title=self._title,
             timezone=self._settings.timezone,
             as_of_ms=min((status.as_of_ms for status in statuses), default=None),
-            data_as_of_ms=max((status.data_as_of_ms for status in statuses), default=None),
+            # A shard that has seen no event says 0.
+            data_as_of_ms=max((status.data_as_of_ms for status in statuses), default=0) or None,
             floor=queue_line("all queues", figures[floor]) if floor else QueueLine(name="floor"),
             queues=tuple(queue_line(e.id, figures[e]) for e in figures if e.kind == "queue"),
             teams=tuple(team_line(e.id, figures[e]) for e in figures if e.kind == "team"),
@@ -139,7 +140,8 @@ def flow(readings: Sequence[_Reading], scraped: Scrape, statuses: Sequence[Shard
     first, last = readings[0], readings[-1]
     seconds = (last.at_ms - first.at_ms) / 1000
     events = last.events - first.events
-    delays = since(first.delays, last.delays)
+    # A single reading tells of all that was counted so far.
+    delays = since(first.delays, last.delays) if len(readings) > 1 else last.delays
     latest = max((s.delay_ms for s in statuses if s.delay_ms is not None), default=None)
     told = None if latest is None else latest / 1000
     lag = scraped.total(LAG_METRIC)
