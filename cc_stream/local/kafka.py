@@ -61,6 +61,8 @@ def server_settings(folder: Path, port: int, controller_port: int) -> dict[str, 
         "group.initial.rebalance.delay.ms": "0",
         # A killed broker may come back only when its last session is over (9 s by default).
         "broker.session.timeout.ms": "3000",
+        # Workers under test may be given short sessions, so that a killed one is missed soon.
+        "group.min.session.timeout.ms": "1000",
         "broker.heartbeat.interval.ms": "500",
         # A dead owner's transaction holds back its readers: look for such every second.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
