@@ -33,6 +33,7 @@ def command(
     ] = None,
     broker: options.Broker = None,
     redis: options.Redis = None,
+    topic_prefix: options.TopicPrefix = None,
     timezone: options.Timezone = None,
     settings: options.SettingsFile = None,
     set_: options.Set = None,
@@ -41,7 +42,9 @@ def command(
 
     Reads Redis alone; the speed of the line comes from /metrics where that can be reached.
     """
-    overrides = options.given(set_, broker=broker, redis=redis, timezone=timezone)
+    overrides = options.given(
+        set_, broker=broker, redis=redis, topic_prefix=topic_prefix, timezone=timezone
+    )
     loaded = options.load(settings, overrides)
     urls = metrics or [f"http://{loaded.metrics_host}:{loaded.metrics_port}/metrics"]
     asyncio.run(_run(loaded, urls, once=once))

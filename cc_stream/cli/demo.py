@@ -120,7 +120,7 @@ def _make_topics(settings: "Settings") -> None:
 def _names(addresses: "Addresses") -> dict[str, object]:
     """Settings by which this floor shares nothing with an earlier one on the same servers."""
     names: dict[str, object] = {"broker": addresses.broker, "redis": addresses.redis}
-    if not addresses.is_own_broker:
+    if addresses.is_shared:
         unique = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         names |= {"topic_prefix": unique, "app_id": unique}
     return names

@@ -34,8 +34,7 @@ from cc_stream.simulate.people import people_of
 from cc_stream.simulate.plan import SimulationSettings
 from cc_stream.simulate.reference import reference
 from cc_stream.simulate.reference_copied import wait_for_reference
-from cc_stream.sinks.redis import connect
-from cc_stream.sinks.redis_reader import RedisReader
+from cc_stream.sinks import open_reader
 
 if TYPE_CHECKING:
     from cc_stream.cli.demo_servers import WorkerProcess
@@ -215,7 +214,7 @@ async def _close(run: Run) -> int:
     run.writing = None
     typer.echo("the simulator has ended; the line drains")
     await drain.wait_for_floor(run.scrape, topics, DRAIN_SECONDS)
-    reader = RedisReader(connect(settings.redis.get_secret_value()))
+    reader = open_reader(settings)
     try:
         moment_ms = drain.tick_moment(wall_clock_ms())
         await drain.ask_for_tick(settings, topics, moment_ms)

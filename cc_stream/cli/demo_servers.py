@@ -63,11 +63,11 @@ class WorkerProcess(Server):
 
 
 class Addresses(Struct, frozen=True):
-    """Where Kafka and Redis are; `fresh` ones were started for this demo."""
+    """Where Kafka and Redis are. `is_shared`: one of them is the user's and may hold other data."""
 
     broker: str
     redis: str
-    is_own_broker: bool
+    is_shared: bool
 
 
 def usual_or_free(port: int) -> int:
@@ -86,20 +86,20 @@ def kafka_and_redis(
         LocalServerError: a server did not start.
     """
     servers: list[Server] = []
+    is_shared = not (broker is None and redis is None)
     try:
         if redis is None:
             own_redis = RedisServer(folder / "redis", usual_or_free(REDIS_PORT))
             servers.append(own_redis)
             own_redis.start()
             redis = own_redis.url
-        is_own = broker is None
         if broker is None:
             port = usual_or_free(KAFKA_PORT)
             own_kafka = KafkaServer(folder / "kafka", downloads, port, progress)
             servers.append(own_kafka)
             own_kafka.start()
             broker = own_kafka.bootstrap
-        yield Addresses(broker, redis, is_own)
+        yield Addresses(broker, redis, is_shared)
     finally:
         stop_all(servers)
 

@@ -42,7 +42,7 @@ Figures = Mapping[str, Mapping[str, Any]]
 """Window name (or `live`) → figures."""
 
 
-class _Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True):
     """Counters at a moment, for what is told as a difference."""
 
     at_ms: int
@@ -65,15 +65,14 @@ class Live:
         self._urls = tuple(metrics_urls)
         self._title = title
         self._names = names or {}
-        self._readings: list[_Reading] = []
+        self._readings: list[Reading] = []
         self._last = FloorData(title=title, timezone=settings.timezone)
 
     async def __aenter__(self) -> Self:
         """Open the connection to Redis."""
-        from cc_stream.sinks.redis import connect
-        from cc_stream.sinks.redis_reader import RedisReader
+        from cc_stream.sinks import open_reader
 
-        self._reader: Reader = RedisReader(connect(self._settings.redis.get_secret_value()))
+        self._reader: Reader = open_reader(self._settings)
         return self
 
     async def __aexit__(
@@ -124,7 +123,7 @@ class Live:
 
     def _flow(self, scraped: Scrape, statuses: Sequence[ShardStatus], now_ms: int) -> Flow:
         events = sum(status.events for status in statuses)
-        self._readings.append(_Reading(now_ms, events, scraped.buckets(DELAY_METRIC)))
+        self._readings.append(Reading(now_ms, events, scraped.buckets(DELAY_METRIC)))
         while self._readings[0].at_ms < now_ms - FLOW_MS:
             self._readings.pop(0)
         return flow(self._readings, scraped, statuses)
@@ -135,7 +134,7 @@ class Live:
         return (("Kafka", settings.broker), ("Redis", settings.redis_shown), *metrics)
 
 
-def flow(readings: Sequence[_Reading], scraped: Scrape, statuses: Sequence[ShardStatus]) -> Flow:
+def flow(readings: Sequence[Reading], scraped: Scrape, statuses: Sequence[ShardStatus]) -> Flow:
     """How the line is doing, from the first to the last of the readings."""
     first, last = readings[0], readings[-1]
     seconds = (last.at_ms - first.at_ms) / 1000
