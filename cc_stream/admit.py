@@ -28,6 +28,7 @@ from cc_stream.events import (
     AgentSnapshot,
     AgentStateChanged,
     Event,
+    OutcomeRecorded,
     QueueSnapshotEvent,
     Refused,
     SourceRestartedEvent,
@@ -49,6 +50,9 @@ _WITH_TEAM: Final = frozenset(
     for event, rank in RANKS.items()
     if event.__name__ in {"CallOfferFailed", "CallAnswered", "CallTransferred", "CallEnded"}
 )
+
+
+_OUTCOME: Final = RANKS[OutcomeRecorded]
 
 
 class Limits(Struct, frozen=True):
@@ -122,10 +126,12 @@ class Ledger:
 
     def is_gone(self, contact: Contact) -> bool:
         """Whether the log has been let go."""
-        keep_ms = self.keep_ms(contact.channel)
-        if keep_ms is None:
+        grace_ms = self.limits.grace_ms
+        age_ms = self.stream_ms.get(contact.source, 0) - contact.last_ms
+        if grace_ms is None or age_ms <= grace_ms:
             return False
-        return self.stream_ms.get(contact.source, 0) > contact.last_ms + keep_ms
+        keep_ms = self.keep_ms(contact.channel)
+        return keep_ms is not None and age_ms > keep_ms
 
     def keep_ms(self, channel: str | None) -> int | None:
         """How long after its last event a log is kept; None for ever."""
@@ -177,7 +183,7 @@ def _entry(ledger: Ledger, event: Event, rank: int, time_ms: int) -> Entry:
         team = getattr(data, "team", None) or ledger.reference.team(
             event.tenant, data.agent_id, time_ms
         )
-    if hasattr(data, "revision"):
+    if rank == _OUTCOME:
         revision = max(revision, data.revision)
     return Entry(time_ms, int(event.sequence), rank, identity(event), revision, team, data)
 

@@ -23,14 +23,19 @@ MAX_DEPTH: Final = 16
 """How deep the values of reference fields may be nested, so that any reader can follow."""
 
 _NULL_TIME: Final = EPOCH + timedelta(milliseconds=NULL_TIME_MS)
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9998
+"""Between these years no time is at fault, whatever its zone: a closer look is rarely needed."""
 _END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """Later than this a time in another zone may not exist in UTC."""
 
 
 def content_fault(event: Event) -> Refused | None:
     """The first fault of an event whose types are right: its times, subject, scale or fields."""
-    if not _NULL_TIME < event.time < _END:
-        return _time_fault(event.time, "$.time")
+    if not FIRST_YEAR < event.time.year < LAST_YEAR:
+        fault = _time_fault(event.time, "$.time")
+        if fault is not None:
+            return fault
     if event.subject is not None and event.subject != (key_of(event) or event.subject):
         return Refused("subject_mismatch", "$.subject", "not the contact, agent or queue of data")
     check = _CHECKS.get(type(event))

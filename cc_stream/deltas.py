@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cc_stream.counts import Vector
 from cc_stream.facts import Attribution, Fact, StateTime
-from cc_stream.panes import fine_pane
+from cc_stream.panes import FINE_MS
 from cc_stream.tally import LIVE, Row, tally
 
 MAX_BATCH_ENTRIES: Final = 4_000
@@ -83,15 +83,19 @@ class Deltas:
                 del self.times[key]
             return
         for row, moment, vector in tally(fact, tenant, attribution):
+            pane = LIVE if moment == LIVE else moment // FINE_MS
             panes = self.vectors.get(row)
             if panes is None:
                 panes = self.vectors[row] = {}
-            pane = LIVE if moment == LIVE else fine_pane(moment)
             total = panes.get(pane)
             if total is None:
-                total = panes[pane] = {}
-            for slot, value in vector.items():
-                total[slot] = total.get(slot, 0) + sign * value
+                panes[pane] = vector if sign > 0 else {slot: -n for slot, n in vector.items()}
+            elif sign > 0:
+                for slot, value in vector.items():
+                    total[slot] = total.get(slot, 0) + value
+            else:
+                for slot, value in vector.items():
+                    total[slot] = total.get(slot, 0) - value
 
 
 def group_of(row: Row) -> str:

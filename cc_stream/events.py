@@ -74,8 +74,7 @@ def to_ms(moment: datetime) -> int:
 
 def to_rfc3339(ms: int) -> str:
     """`2026-11-22T02:54:00.120Z`; milliseconds are always written."""
-    moment = EPOCH + timedelta(milliseconds=ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 class Data(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
@@ -490,8 +489,9 @@ def key_of(event: Event) -> str | None:
     None where any key is accepted: reference data and restarts lie in every partition.
     """
     data = event.data  # type: ignore[attr-defined]
+    contact_id: str | None = getattr(data, "contact_id", None)
+    if contact_id is not None:
+        return contact_id
     if isinstance(event, AGENT_EVENTS):
         return str(data.agent_id)
-    if isinstance(event, QueueSnapshotEvent):
-        return event.data.queue
-    return getattr(data, "contact_id", None)
+    return event.data.queue if isinstance(event, QueueSnapshotEvent) else None

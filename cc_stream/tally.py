@@ -4,7 +4,7 @@ Rows are (agent, team), queue and campaign. A team is the sum of its members' ro
 sum of its queues' rows (and of its agents' time), so neither is a row of its own here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from cc_stream.counts import Vector
@@ -38,35 +38,44 @@ _PLAN: Final = {
     for fact in (*MOMENT_FACTS, *LIVE_FACTS)
 }
 _IS_LIVE: Final = frozenset(LIVE_FACTS)
+_FACTS: Final = (*MOMENT_FACTS, *LIVE_FACTS)
+_WITH_CAMPAIGN: Final = frozenset(f for f in _FACTS if "campaign" in f.__struct_fields__)
+_WITH_AGENT: Final = frozenset(f for f in _FACTS if "agent" in f.__struct_fields__)
 
 
-def _worth(fact: Fact, kind: str) -> Vector:
+def _worth(adders: tuple[Callable[[Any, Vector], None], ...], fact: Fact) -> Vector:
     vector: Vector = {}
-    for add in _PLAN[type(fact)][kind]:
+    for add in adders:
         add(fact, vector)
     return vector
 
 
 def tally(
     fact: Any, tenant: str, attribution: Attribution = "event"
-) -> Iterator[tuple[Row, int, Vector]]:
-    """(row, moment in ms or LIVE, vector) of a fact; StateTime has none, it spreads over panes."""
+) -> list[tuple[Row, int, Vector]]:
+    """(row, moment in ms or LIVE, vector) of a fact; StateTime has none, it spreads over panes.
+
+    The vectors are the caller's own.
+    """
     kind = type(fact)
     if kind is StateTime:
-        return
+        return []
+    plan = _PLAN[kind]
     if kind in _IS_LIVE:
         moment = LIVE
     else:
         moment = fact.at if attribution == "event" else fact.start
     if kind is OpenState:
-        yield ("agent", tenant, fact.agent, fact.team), moment, _worth(fact, "agent")
-        for queue in fact.queues:
-            yield ("queue", tenant, queue), moment, _worth(fact, "queue")
-        return
+        rows = [(("agent", tenant, fact.agent, fact.team), moment, _worth(plan["agent"], fact))]
+        return rows + [
+            (("queue", tenant, queue), moment, _worth(plan["queue"], fact)) for queue in fact.queues
+        ]
+    out: list[tuple[Row, int, Vector]] = []
     if fact.queue is not None:
-        yield ("queue", tenant, fact.queue), moment, _worth(fact, "queue")
-    if getattr(fact, "campaign", None) is not None:
-        yield ("campaign", tenant, fact.campaign), moment, _worth(fact, "campaign")
-    agent = getattr(fact, "agent", None)
-    if agent is not None:
-        yield ("agent", tenant, agent, fact.team), moment, _worth(fact, "agent")
+        out.append((("queue", tenant, fact.queue), moment, _worth(plan["queue"], fact)))
+    if kind in _WITH_CAMPAIGN and fact.campaign is not None:
+        out.append((("campaign", tenant, fact.campaign), moment, _worth(plan["campaign"], fact)))
+    if kind in _WITH_AGENT and fact.agent is not None:
+        row = ("agent", tenant, fact.agent, fact.team)
+        out.append((row, moment, _worth(plan["agent"], fact)))
+    return out

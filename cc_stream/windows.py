@@ -64,7 +64,7 @@ class Windows:
     def _add_fine(self, pane: int, age: int, vector: Vector) -> None:
         _add_to(self.fine, pane, vector)
         if age >= 0:
-            add_into(self.rings[_ring(age)], vector)
+            add_into(self.rings[_RING[age]], vector)
         self.touched.add(("fine", pane))
 
     def _add_coarse(self, pane: int, vector: Vector) -> None:
@@ -170,7 +170,7 @@ class Windows:
         for pane, vector in self.fine.items():
             age = self.end - 1 - pane
             if 0 <= age < FINE_KEPT:
-                add_into(self.rings[_ring(age)], vector)
+                add_into(self.rings[_RING[age]], vector)
 
     def sum(self, window: str) -> Vector:
         """The sum over the window of this name (panes.WINDOWS); not to be changed."""
@@ -187,12 +187,10 @@ class Windows:
         return Window(end_ms - ROLLING[window], end_ms)
 
 
-def _ring(age: int) -> int:
-    for ring, edge in enumerate(RING_PANES):
-        if age < edge:
-            return ring
-    message = f"a pane of age {age} lies in no ring"
-    raise ValueError(message)
+_RING: Final = tuple(
+    sum(age >= edge for edge in RING_PANES) for age in range(FINE_KEPT)
+)
+"""The ring of a pane by its age."""
 
 
 def _add_to(panes: dict[int, Vector], pane: int, vector: Vector) -> None:

@@ -39,7 +39,8 @@ def differences(world: World) -> list[object]:
     seen = set()
     for board in world.boards():
         board.tick(world.now_ms)
-        for entity, windows in board.rows.items():
+        for entity, row in board.rows.all.items():
+            windows = row.windows
             if entity.kind == "floor":
                 continue
             seen.add(entity)

@@ -1,0 +1,209 @@
+"""The rows of a board shard: windows of every entity, and which of them changed.
+
+Queues, campaigns and agents with their team are kept: what the floor sends is theirs. A team is the
+sum of its members here, the floor the sum of the queues and of the agents' time; both are made
+again from the kept rows when a shard is loaded.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cc_stream.counts import BUCKET_BITS, Vector
+from cc_stream.metrics import SLOTS
+from cc_stream.metrics.agent_time import OPEN_STATES, STATE_BUCKET, STATE_MS
+from cc_stream.metrics.in_progress import WRAPPING_UNTIL
+from cc_stream.metrics.metric import LIVE_KEPT_MS
+from cc_stream.reference import Terms
+from cc_stream.tally import LIVE
+from cc_stream.view import FLOOR_ID, Entity
+from cc_stream.windows import Windows
+
+HOUR_MS: Final = 3_600_000
+
+_AGENT_TIME: Final = frozenset({STATE_MS.number, *(slot.number for slot in OPEN_STATES)})
+_NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up)
+_BUCKET: Final = (1 << BUCKET_BITS) - 1
+
+
+class Row:
+    """One entity: its windows, the terms it is read by, and whether it was changed.
+
+    `sums` are the rows that this one is added to: its team's, its floor's.
+    """
+
+    __slots__ = ("entity", "floor", "is_changed", "is_kept", "is_touched", "team", "terms", "windows")
+
+    def __init__(self, entity: Entity, windows: Windows, terms: Terms, *, is_kept: bool) -> None:
+        self.entity = entity
+        self.windows = windows
+        self.terms = terms
+        self.is_kept = is_kept
+        self.is_changed = self.is_touched = False
+        self.team: Row | None = None
+        self.floor: Row | None = None
+
+
+class Rows:
+    """All rows of a shard. `find_terms` looks an entity's terms up."""
+
+    def __init__(self, now_ms: int, find_terms: Callable[[Entity], Terms]) -> None:
+        self.now_ms = now_ms
+        self.find_terms = find_terms
+        self.all: dict[Entity, Row] = {}
+        self.queues: list[Row] = []
+        self.members: dict[tuple[str, str], list[Row]] = {}
+        self._by_name: dict[tuple[str, ...], Row] = {}
+        self._changed: list[Row] = []
+        self._touched: list[Row] = []
+
+    def add(self, name: Sequence[str], pane: int, vector: Vector, *, from_agents: bool) -> None:
+        """Add a vector at a fine pane or LIVE. `from_agents`: told by the agents' timelines.
+
+        What contacts say of an agent is on the floor already, by queue; how many agents serve a
+        queue does not add up.
+        """
+        row = self._of(name)
+        self._add(row, pane, vector)
+        if row.team is not None:
+            self._add(row.team, pane, vector)
+            if from_agents and row.floor is not None:
+                self._add(row.floor, pane, vector)
+        elif row.floor is not None and not from_agents:
+            self._add(row.floor, pane, vector)
+
+    def _add(self, row: Row, pane: int, vector: Vector) -> None:
+        if pane == LIVE:
+            row.windows.add_live(vector)
+        else:
+            row.windows.add(pane, vector)
+        self.mark(row)
+
+    def spread(self, name: Sequence[str], state: str, start_ms: int, end_ms: int, n: int) -> None:
+        """Add a closed state of an agent."""
+        agent = self._of(name)
+        for row in (agent, agent.team, agent.floor):
+            if row is not None:
+                row.windows.spread(STATE_BUCKET[state], start_ms, end_ms, n)
+                self.mark(row)
+
+    def mark(self, row: Row) -> None:
+        """The row has to be shown and, if it is kept, stored."""
+        if not row.is_changed:
+            row.is_changed = True
+            self._changed.append(row)
+        self.touch(row)
+
+    def touch(self, row: Row) -> None:
+        """The row has to be stored, if it is kept."""
+        if not row.is_touched:
+            row.is_touched = True
+            self._touched.append(row)
+
+    def take_changed(self, *, agents: bool) -> list[Row]:
+        """The rows to show, in order; with `agents` also the agents', which else stay marked."""
+        taken = [row for row in self._changed if agents or row.entity.kind != "agent"]
+        self._changed = [row for row in self._changed if not agents and row.entity.kind == "agent"]
+        for row in taken:
+            row.is_changed = False
+        taken.sort(key=lambda row: row.entity)
+        return taken
+
+    def has_touched(self) -> bool:
+        """Whether anything has to be stored."""
+        return bool(self._touched)
+
+    def take_touched(self) -> Iterator[tuple[Entity, str, int, Vector | None]]:
+        """(entity, resolution, pane, vector) to store; None for a pane that is gone."""
+        for row in self._touched:
+            row.is_touched = False
+            windows = row.windows
+            if row.is_kept:
+                for resolution, pane in windows.touched:
+                    yield row.entity, resolution, pane, windows.panes(resolution).get(pane) or None
+            windows.touched.clear()
+        self._touched = []
+
+    def restore(self, entity: Entity, resolution: str, pane: int, vector: Vector) -> None:
+        """Take in a stored pane of a kept row; call `settle` after the last one."""
+        row = self._of(_name(entity))
+        row.windows.restore(resolution, pane, vector)
+        if row.team is not None:
+            row.team.windows.restore(resolution, pane, vector)
+            vector = {key: n for key, n in vector.items() if key >> BUCKET_BITS in _AGENT_TIME}
+        else:
+            vector = {key: n for key, n in vector.items() if key >> BUCKET_BITS not in _NOT_ADDED}
+        if row.floor is not None and vector:
+            row.floor.windows.restore(resolution, pane, vector)
+
+    def settle(self, now_ms: int) -> None:
+        """Make every window from the restored panes, as it stands at `now`."""
+        self.now_ms = max(self.now_ms, now_ms)
+        for row in self.all.values():
+            row.windows.advance(self.now_ms)
+            row.windows.settle()
+            self.mark(row)
+
+    def advance(self, now_ms: int) -> None:
+        """Move on to `now`: rows whose windows change by it are marked."""
+        self.now_ms = max(self.now_ms, now_ms)
+        for row in self.all.values():
+            if row.windows.advance(self.now_ms):
+                self.mark(row)
+
+    def prune(self) -> None:
+        """Forget what has been open for longer than any figure reads."""
+        oldest_ms = self.now_ms - LIVE_KEPT_MS
+        for row in self.all.values():
+            gone = {}
+            for key, n in row.windows.live.items():
+                since_ms = key & _BUCKET
+                is_past = key >> BUCKET_BITS == WRAPPING_UNTIL.number and (
+                    since_ms < self.now_ms - HOUR_MS
+                )
+                if since_ms and (since_ms < oldest_ms or is_past):
+                    gone[key] = -n
+            if gone:
+                row.windows.add_live(gone)
+                self.touch(row)
+
+    def read_terms(self) -> None:
+        """Look every row's terms up anew; a row whose terms are others now is shown again."""
+        for row in self.all.values():
+            terms = self.find_terms(row.entity)
+            if terms != row.terms:
+                row.terms = terms
+                if terms.timezone != row.windows.zone.key:
+                    row.windows.set_zone(ZoneInfo(terms.timezone), self.now_ms)
+                self.mark(row)
+
+    def _of(self, name: Sequence[str]) -> Row:
+        """The kept row of this name, made with the rows that it is added to if it is new."""
+        key = tuple(name)
+        row = self._by_name.get(key)
+        if row is None:
+            kind, tenant, one, *team = key
+            row = self._row(Entity(tenant, kind, one, team[0] if team else None), is_kept=True)
+            self._by_name[key] = row
+            floor = Entity(tenant, "floor", FLOOR_ID)
+            if kind == "queue":
+                self.queues.append(row)
+                row.floor = self._row(floor, is_kept=False)
+            elif kind == "agent":
+                self.members.setdefault((tenant, team[0]), []).append(row)
+                row.team = self._row(Entity(tenant, "team", team[0]), is_kept=False)
+                row.floor = self._row(floor, is_kept=False)
+        return row
+
+    def _row(self, entity: Entity, *, is_kept: bool) -> Row:
+        row = self.all.get(entity)
+        if row is None:
+            terms = self.find_terms(entity)
+            windows = Windows(ZoneInfo(terms.timezone), self.now_ms)
+            row = self.all[entity] = Row(entity, windows, terms, is_kept=is_kept)
+        return row
+
+
+def _name(entity: Entity) -> tuple[str, ...]:
+    name = (entity.kind, entity.tenant, entity.id)
+    return name if entity.team is None else (*name, entity.team)

@@ -1,0 +1,120 @@
+"""What a board shard shows: views of its rows, and leaderboards of its agents."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from cc_stream.leaderboard import (
+    LEADERBOARD_WINDOWS,
+    LEADERBOARDS,
+    Candidate,
+    Leaderboard,
+    LeaderboardSpec,
+    Scope,
+    Standing,
+    standings,
+)
+from cc_stream.panes import TODAY, WINDOWS
+from cc_stream.view import FLOOR_ID, LIVE_VIEW, View, figures, live_metrics, named, window_metrics
+from streams.rows import Row, Rows
+
+
+class Moment(Struct, frozen=True):
+    """When and out of what something is shown."""
+
+    shard: int
+    as_of_ms: int
+    data_as_of_ms: int
+    order: str
+
+
+def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[View]:
+    """One view a window, and the live one.
+
+    The floor's parts carry their vectors always, queues and teams when everything is shown.
+    """
+    entity, windows = row.entity, row.windows
+    part = at.shard if entity.kind == "floor" else None
+    with_vector = part is not None or (whole and entity.kind in {"queue", "team"})
+    live_vector = named(windows.live) if part is not None else None
+    views = []
+    for name in (TODAY, agent_window) if entity.kind == "agent" else WINDOWS:
+        window, vector = windows.window(name), windows.sum(name)
+        seen = figures(entity.kind, window, at.as_of_ms, vector, windows.live, row.terms)
+        views.append(
+            View(
+                entity, name, window.start_ms, window.end_ms, at.as_of_ms, at.data_as_of_ms,
+                at.order, window_metrics(seen), named(vector) if with_vector else None,
+                live_vector, part,
+            )
+        )  # fmt: skip
+    seen = figures(entity.kind, windows.window(TODAY), at.as_of_ms, {}, windows.live, row.terms)
+    views.append(
+        View(
+            entity, LIVE_VIEW, None, None, at.as_of_ms, at.data_as_of_ms, at.order,
+            live_metrics(seen), None, live_vector, part,
+        )
+    )  # fmt: skip
+    return views
+
+
+class Ranking:
+    """The leaderboards of a shard's teams, and its part of the floor's."""
+
+    def __init__(self, minimum_sample: int, size: int) -> None:
+        self.minimum_sample = minimum_sample
+        self.size = size
+        self._candidates: dict[tuple[Row, str], Candidate] = {}
+        self._changed: set[tuple[str, str]] = set()
+
+    def changed(self, agents: Iterable[Row]) -> None:
+        """These agents' figures are others now."""
+        for row in agents:
+            self._changed.add((row.entity.tenant, row.entity.team or ""))
+            for window in LEADERBOARD_WINDOWS:
+                self._candidates.pop((row, window), None)
+
+    def take(self, rows: Rows, at: Moment, *, whole: bool) -> list[Leaderboard]:
+        """The boards that changed since the last call, or all."""
+        teams = set(rows.members) if whole else self._changed
+        self._changed = set()
+        boards = []
+        for tenant, team in sorted(teams):
+            members = rows.members.get((tenant, team), [])
+            boards += self._boards(tenant, "team", team, members, at)
+        for tenant in sorted({tenant for tenant, _ in teams}):
+            every = [r for key, members in rows.members.items() if key[0] == tenant for r in members]
+            boards += self._boards(tenant, "floor", FLOOR_ID, every, at)
+        return boards
+
+    def _boards(
+        self, tenant: str, scope: Scope, scope_id: str, members: list[Row], at: Moment
+    ) -> list[Leaderboard]:
+        boards = []
+        for name in LEADERBOARD_WINDOWS if members else ():
+            candidates = [self._candidate(row, name, at) for row in members]
+            window = members[0].windows.window(name)
+            part = at.shard if scope == "floor" else None
+            for spec in LEADERBOARDS:
+                boards.append(  # noqa: PERF401 - two loops of one comprehension hide the order
+                    Leaderboard(
+                        tenant, scope, scope_id, spec.name, name, window.start_ms, window.end_ms,
+                        at.as_of_ms, at.data_as_of_ms, at.order,
+                        self._standings(spec, candidates), part,
+                    )
+                )  # fmt: skip
+        return boards
+
+    def _standings(
+        self, spec: LeaderboardSpec, candidates: list[Candidate]
+    ) -> tuple[Standing, ...]:
+        return tuple(standings(spec, candidates, self.minimum_sample)[: self.size])
+
+    def _candidate(self, row: Row, window: str, at: Moment) -> Candidate:
+        known = self._candidates.get((row, window))
+        if known is None:
+            windows, entity = row.windows, row.entity
+            span, vector = windows.window(window), windows.sum(window)
+            seen = figures("agent", span, at.as_of_ms, vector, {}, row.terms)
+            known = self._candidates[row, window] = Candidate(entity.id, entity.team or "", seen)
+        return known
