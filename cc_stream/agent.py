@@ -101,7 +101,7 @@ class Agent:
     dropped, for whoever keeps the timeline elsewhere too.
     """
 
-    __slots__ = ("entries", "forgotten", "id", "kept_from_ms", "max_age_ms")
+    __slots__ = ("_known", "entries", "forgotten", "id", "kept_from_ms", "max_age_ms")
 
     def __init__(
         self,
@@ -115,18 +115,18 @@ class Agent:
         self.kept_from_ms = kept_from_ms
         self.max_age_ms = max_age_ms
         self.forgotten: list[int] = []
+        self._known: dict[int, StateEntry] = {}
 
     def entry_of(self, key: int) -> StateEntry | None:
         """The entry with this (source, id) hash."""
-        for entry in reversed(self.entries):
-            if entry.key == key:
-                return entry
-        return None
+        if len(self._known) != len(self.entries):  # they were loaded
+            self._known = {entry.key: entry for entry in self.entries}
+        return self._known.get(key)
 
     def at(self, ms: int) -> Span | None:
         """The state that was in force at a moment."""
         found = None
-        for span in spans(self.entries):
+        for span in spans(self.entries[self._base(ms) :]):
             if span.entry.time_ms <= ms:
                 found = span
         return found
@@ -134,6 +134,7 @@ class Agent:
     def add(self, entry: StateEntry) -> Change:
         """Put a new entry into the timeline; returns what that changes."""
         entries = self.entries
+        self._known[entry.key] = entry
         if not entries:
             entries.append(entry)
             return Change((), self._facts())
@@ -146,9 +147,10 @@ class Agent:
                     (_fact(self.id, Span(last), self.max_age_ms),),
                     (closed, _fact(self.id, Span(entry), self.max_age_ms)),
                 )
-        before = self._facts()
+        base = self._base(entry.time_ms - 1)
+        before = self._facts(base)
         insort(entries, entry, key=place)
-        return difference(before, self._facts())
+        return difference(before, self._facts(base))
 
     def _settled(self) -> bool:
         """Whether the last entry is the state in force, not a repeat of one before it."""
@@ -156,10 +158,12 @@ class Agent:
 
     def replace(self, old: StateEntry, new: StateEntry) -> Change:
         """Put `new` in the place of `old`; returns what that changes."""
-        before = self._facts()
+        base = self._base(min(old.time_ms, new.time_ms) - 1)
+        before = self._facts(base)
         self.entries.remove(old)
         insort(self.entries, new, key=place)
-        return difference(before, self._facts())
+        self._known[new.key] = new
+        return difference(before, self._facts(base))
 
     def forget_before(self, ms: int) -> None:
         """Drop what is older but for the state in force at `ms`.
@@ -168,7 +172,9 @@ class Agent:
         """
         base = self._base(ms)
         if base:
-            self.forgotten += [entry.key for entry in self.entries[:base]]
+            for entry in self.entries[:base]:
+                self.forgotten.append(entry.key)
+                self._known.pop(entry.key, None)
             del self.entries[:base]
             self.kept_from_ms = self.entries[0].time_ms
 
@@ -185,8 +191,9 @@ class Agent:
             base -= 1
         return base
 
-    def _facts(self) -> list[Fact]:
-        return contributions(self.id, self.entries, self.max_age_ms)
+    def _facts(self, base: int = 0) -> list[Fact]:
+        """The facts from an entry on; those of the entries before it are left out."""
+        return contributions(self.id, self.entries[base:], self.max_age_ms)
 
 
 def pack(entry: StateEntry) -> bytes:

@@ -150,6 +150,19 @@ def test_what_an_agent_forgets_stays_counted(feed: list[Event], rnd: random.Rand
     assert _lasting(Sum(state, SHORT).feed(events).facts) == _lasting(known)
 
 
+@given(state_feeds, shuffles, st.integers(-5_000, 110_000))
+def test_the_state_in_force_is_that_of_the_whole_timeline(
+    feed: list[Event], rnd: random.Random, after_ms: int
+) -> None:
+    agent = Sum(state).feed(rough(feed, rnd)).ledger.agents.get(("default", AGENT))
+    if agent is not None:
+        whole = [
+            s for s in agent_log.spans(agent.entries) if s.entry.time_ms <= BEGIN_MS + after_ms
+        ]
+        in_force = agent.at(BEGIN_MS + after_ms)
+        assert (in_force and in_force.entry.state) == (whole[-1].entry.state if whole else None)
+
+
 def _lasting(counted: Counter[Fact]) -> Counter[Fact]:
     """Without states of no length: they count nothing, and at equal times may be forgotten."""
     return Counter(
