@@ -14,7 +14,7 @@ from cc_stream.admit import Limits
 from cc_stream.errors import ConfigError
 from cc_stream.events import DEFAULT_TENANT, to_ms
 from cc_stream.reference import DEFAULT_TERMS, Terms
-from cc_stream.report.collect import Collected
+from cc_stream.report.collect import FILE_LIMITS, Collected
 from cc_stream.report.files import SOURCE_NAMES, collect_files
 from cc_stream.report.lines import Ask, Report, report
 from cc_stream.report.periods import PERIODS
@@ -70,10 +70,12 @@ def report_files(  # noqa: PLR0913, PLR0917 - one argument an option
     out: TextIO,
     errors: TextIO,
     tenant: str = DEFAULT_TENANT,
+    limits: Limits = FILE_LIMITS,
 ) -> None:
     """Write the report of files to `out`; progress and what was not counted go to `errors`.
 
-    `source` is one of `SOURCE_NAMES`, `output` one of `FORMATS`.
+    `source` is one of `SOURCE_NAMES`, `output` one of `FORMATS`. Of `limits` the maximum ages
+    count; a file admits every lateness.
 
     Raises:
         ConfigError: a wrong option, no file, or one that cannot be read.
@@ -85,7 +87,12 @@ def report_files(  # noqa: PLR0913, PLR0917 - one argument an option
     with _progress(errors) as bar:
         task = bar.add_task("reading", total=sum(_size(path) for path in paths))
         collected = collect_files(
-            source, paths, ask.as_of_ms, tenant, lambda n: bar.update(task, advance=n)
+            source,
+            paths,
+            ask.as_of_ms,
+            tenant,
+            limits,
+            lambda n: bar.update(task, advance=n),
         )
         made = _computed(collected, ask, bar)
     _write(made, output, out, errors)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from cc_stream.admit import Limits
 from cc_stream.contracts import Decoded, decode_one
 from cc_stream.errors import ConfigError
 from cc_stream.events import DEFAULT_TENANT, Event, Refused
-from cc_stream.report.collect import Collected, collect_events
+from cc_stream.report.collect import FILE_LIMITS, Collected, collect_events
 from cc_stream.sources import SOURCES
 from cc_stream.sources.source import AnySource, Options
 
@@ -20,11 +21,12 @@ Told = Callable[[int], None]
 """Is told how many bytes were read since the last call."""
 
 
-def collect_files(
+def collect_files(  # noqa: PLR0913, PLR0917 - what a command line says about files
     source: str,
     paths: Sequence[Path],
     as_of_ms: int | None = None,
     tenant: str = DEFAULT_TENANT,
+    limits: Limits = FILE_LIMITS,
     told: Told | None = None,
 ) -> Collected:
     """The logs of files. The lines of `events` may be in any order; other files are in order.
@@ -42,7 +44,7 @@ def collect_files(
             refused.append(one)
         else:
             events.append(one)
-    return collect_events(events, refused)
+    return collect_events(events, refused, limits)
 
 
 def _decoded(
