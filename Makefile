@@ -42,8 +42,8 @@ lint: $(ENV) ## style, types and the import law
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(ENV) ## throughput, latency and recovery on a real Kafka
-	$(BIN)/python -m bench
+bench: $(ENV) ## throughput, latency and memory on a real Kafka; ONLY=both_stages|stock_faust|limit|latency|memory
+	$(BIN)/python -m bench$(if $(ONLY), --only '$(ONLY)')
 
 clean: ## remove what was installed, fetched and cached
 	rm -rf .venv .uv .data dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -1,1 +1,1 @@
-"""Benchmarks: throughput, latency, recovery, memory. Each prints its result."""
+"""Benchmarks on a real Kafka: throughput, latency, memory. `make bench`; docs/performance.md."""

@@ -1,0 +1,133 @@
+"""Where a candidate runs: the servers, topics of its own, a worker or another process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil  # type: ignore[import-untyped]  # comes with Faust, without types
+from aiokafka.admin import AIOKafkaAdminClient
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from bench.inputs import PARTITIONS
+from cc_stream.cli.demo_servers import WorkerProcess
+from cc_stream.cli.options import export
+from cc_stream.config import PREFIX, Settings, load_settings
+from cc_stream.errors import CcStreamError
+from cc_stream.installation import topics_of
+from cc_stream.local.folder import DEFAULT_ROOT, downloads_folder, run_folder
+from cc_stream.local.kafka import KafkaServer
+from cc_stream.local.ports import free_port
+from cc_stream.local.redis import RedisServer
+from cc_stream.topics import provision
+
+CHILD_SECONDS: Final = 180
+
+
+class BenchError(CcStreamError):
+    """A candidate did not do its work: its figures would mean nothing."""
+
+
+class Place(Struct, frozen=True):
+    """One Kafka and one Redis for the whole bench."""
+
+    broker: str
+    redis: str
+    folder: Path
+    broker_pid: int
+
+    def settings(self, name: str) -> Settings:
+        """Defaults of the product, with topics, group and keys of this name."""
+        return load_settings(
+            broker=self.broker,
+            redis=self.redis,
+            app_id=name,
+            topic_prefix=name,
+            calls_partitions=PARTITIONS,
+        )
+
+
+@contextmanager
+def servers() -> Iterator[Place]:
+    """Start both on free ports, with empty data; stop them at the end.
+
+    Raises:
+        CcStreamError: no Java, no Redis server, or another bench runs.
+    """
+    with run_folder(DEFAULT_ROOT / "bench") as folder:
+        kafka = KafkaServer(folder / "kafka", downloads_folder())
+        with RedisServer(folder / "redis") as redis, kafka:
+            yield Place(kafka.bootstrap, redis.url, folder, kafka.pid)
+
+
+@asynccontextmanager
+async def own_topics(place: Place, settings: Settings) -> AsyncIterator[None]:
+    """The topics of a candidate; taken away afterwards, so that no later one pays for them."""
+    wanted = topics_of(settings)
+    await provision(place.broker, wanted)
+    try:
+        yield
+    finally:
+        admin = AIOKafkaAdminClient(bootstrap_servers=place.broker)
+        await admin.start()
+        try:
+            names = [name for name in await admin.list_topics() if name.startswith(settings.app_id)]
+            await admin.delete_topics(names)
+        finally:
+            await admin.close()
+        redis = Redis.from_url(place.redis)
+        await redis.flushdb()
+        await redis.aclose()
+
+
+@contextmanager
+def worker(place: Place, settings: Settings) -> Iterator[WorkerProcess]:
+    """One real worker process (`python -m streams.worker`); stopped at the end.
+
+    Raises:
+        LocalServerError: it did not start.
+    """
+    names = ("app_id", "topic_prefix", "calls_partitions", "broker")
+    given = {name: getattr(settings, name) for name in names} | {"redis": place.redis}
+    export(given)
+    try:
+        with WorkerProcess(place.folder / settings.app_id, free_port()) as process:
+            yield process
+    finally:
+        for name in given:
+            os.environ.pop(PREFIX + name.upper(), None)
+
+
+def child(module: str, *args: object) -> dict[str, float]:
+    """Run a candidate as a process of its own; its last line of output is its figures as JSON.
+
+    Raises:
+        BenchError: it failed, or took too long.
+    """
+    command = [sys.executable, "-m", module, *(str(arg) for arg in args)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        raise BenchError(f"{module} failed:\n{error.stderr[-2000:]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"{module} took longer than {CHILD_SECONDS} s") from error
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def resident_bytes() -> int:
+    """What this process has in memory."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU that a process has used so far, user and system."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)

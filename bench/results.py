@@ -1,0 +1,122 @@
+"""Figures of all repetitions: minimum, median, maximum; ratios inside a repetition; table; file."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from msgspec import Struct
+from rich.table import Table
+
+from cc_stream.local.kafka_libs import kafka_version
+
+FILE: Final = Path(__file__).with_name("results") / "latest.json"
+
+
+class Ratio(Struct, frozen=True):
+    """One figure over another of the same repetition: phases of the machine cancel out."""
+
+    name: str
+    over: tuple[str, str]
+    under: tuple[str, str]
+
+
+RATIOS: Final = (
+    Ratio(
+        "both_stages.ratio_to_faust",
+        ("both_stages", "events_per_second"),
+        ("stock_faust", "events_per_second"),
+    ),
+    Ratio(
+        "both_stages.ratio_to_limit",
+        ("both_stages", "events_per_second"),
+        ("limit", "events_per_second"),
+    ),
+)
+AIMS: Final = {
+    "both_stages.ratio_to_faust": ("both_stages / stock_faust, events/s", "floor 8"),
+    "both_stages.ratio_to_limit": ("both_stages / limit, events/s", ""),
+    "both_stages.events_per_second": ("both_stages events/s", "floor 20,000"),
+    "latency.1000.p99_ms": ("event to Redis at 1,000/s, p99 ms", "at most 500"),
+}
+"""The figures to reach, with how they are called in the table."""
+
+
+class Results:
+    """Candidate → figure → one value a repetition."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, list[dict[str, float]]] = {}
+
+    def add(self, candidate: str, figures: dict[str, float]) -> None:
+        """Add one repetition of a candidate."""
+        self.runs.setdefault(candidate, []).append(figures)
+
+    def figures(self) -> dict[str, list[float]]:
+        """Dotted name → values, the ratios among them."""
+        found = {
+            f"{candidate}.{name}": [run[name] for run in runs]
+            for candidate, runs in self.runs.items()
+            for name in runs[0]
+        }
+        for ratio in RATIOS:
+            over, under = (self.runs.get(of[0], []) for of in (ratio.over, ratio.under))
+            if over and under:
+                found[ratio.name] = [
+                    a[ratio.over[1]] / b[ratio.under[1]] for a, b in zip(over, under, strict=True)
+                ]
+        return found
+
+    def table(self) -> Table:
+        """Every figure, those to reach at the end."""
+        table = Table("figure", title="bench", title_justify="left")
+        for heading in ("min", "median", "max", "to reach"):
+            table.add_column(heading, justify="right")
+        figures = self.figures()
+        for name in sorted(figures.keys() - AIMS.keys()):
+            table.add_row(name, *_texts(figures[name]), "")
+        table.add_section()
+        for name, (title, aim) in AIMS.items():
+            if name in figures:
+                table.add_row(title, *_texts(figures[name]), aim)
+        return table
+
+    def write(self, asked: dict[str, float]) -> Path:
+        """Put everything into the file: the median under its name, `_min` and `_max` beside it."""
+        out: dict[str, Any] = {"taken": datetime.now(UTC).isoformat(timespec="seconds")}
+        out["on"] = {
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "kafka": kafka_version(),
+            **asked,
+        }
+        for name, value in _flat(self.figures()):
+            *path, last = name.split(".")
+            place = out
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = value
+        FILE.parent.mkdir(exist_ok=True)
+        FILE.write_text(json.dumps(out, indent=2) + "\n")
+        return FILE
+
+
+def _flat(figures: dict[str, list[float]]) -> Iterator[tuple[str, float]]:
+    for name in sorted(figures):
+        values = figures[name]
+        yield name, _rounded(median(values))
+        yield f"{name}_min", _rounded(min(values))
+        yield f"{name}_max", _rounded(max(values))
+
+
+def _rounded(value: float) -> float:
+    """Four digits say more than the measurement does."""
+    return float(f"{value:.4g}") if abs(value) < 1_000 else round(value)  # noqa: PLR2004 - digits
+
+
+def _texts(values: list[float]) -> list[str]:
+    return [f"{_rounded(of(values)):,}" for of in (min, median, max)]
