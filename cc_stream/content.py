@@ -24,10 +24,11 @@ MAX_DEPTH: Final = 16
 
 _NULL_TIME: Final = EPOCH + timedelta(milliseconds=NULL_TIME_MS)
 FIRST_YEAR: Final = 1970
-LAST_YEAR: Final = 9998
+LAST_YEAR: Final = 2069
 """Between these years no time is at fault, whatever its zone: a closer look is rarely needed."""
-_END: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""Later than this a time in another zone may not exist in UTC."""
+_END: Final = datetime(2070, 1, 1, tzinfo=UTC)
+"""A moment has to fit into the bucket of a vector (`counts.BUCKET_BITS`: until 2109), also after
+the longest duration that an event can have (35 years) was added to it."""
 
 
 def content_fault(event: Event) -> Refused | None:
@@ -46,7 +47,7 @@ def _time_fault(moment: datetime, path: str) -> Refused | None:
     if _NULL_TIME < moment < _END:
         return None
     if moment >= _END:
-        return Refused("bad_value", path, "after the year 9998")
+        return Refused("bad_value", path, "after the year 2069")
     if moment == _NULL_TIME:
         return Refused("time_missing", path, "the source's way to write that it has no time")
     if moment == EPOCH:  # reference data that has always held

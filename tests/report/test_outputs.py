@@ -30,7 +30,7 @@ def written(
     paths: list[Path],
     output: str = "json",
     source: str = "events",
-    **ask: Any,  # noqa: ANN401 - `ask_of` checks them
+    **ask: Any,
 ) -> tuple[str, str]:
     out, errors = io.StringIO(), io.StringIO()
     report_files(source, paths, ask_of(**ask), output, out, errors)
@@ -79,7 +79,7 @@ def test_the_order_of_lines_and_repeats_change_nothing(tmp_path: Path, by: str) 
     first = written([ndjson(tmp_path / "a", feed)], by=by, window="15m")[0]
     for seed in range(5):
         feed.events += feed.events[:3]
-        random.Random(seed).shuffle(feed.events)  # noqa: S311 - a test wants a seed
+        random.Random(seed).shuffle(feed.events)
         halves = [Feed(), Feed()]
         halves[0].events, halves[1].events = feed.events[:9], feed.events[9:]
         paths = [ndjson(tmp_path / f"{seed}-{n}", half) for n, half in enumerate(halves)]
@@ -167,6 +167,13 @@ def test_a_wrong_option_is_one_clear_line(
         written([events], **options)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_time_that_does_not_fit_is_not_counted(tmp_path: Path) -> None:
+    feed = Feed().queued(0).state(50 * 365 * 86_400, "available", queues=("sales",))
+    text, errors = written([ndjson(tmp_path / "x", feed)], by="floor")
+    assert json.loads(text)[0]["metrics"]["waiting_now"] == 1
+    assert errors == "not counted: bad_value 1\n"
 
 
 def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
