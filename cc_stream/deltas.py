@@ -5,16 +5,18 @@ missing or repeated. Vectors are filed by fine pane (or LIVE); closed agent stat
 (state, from, to) and are spread over panes by the board.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
-from cc_stream.counts import Vector
 from cc_stream.facts import Attribution, Fact, StateTime
 from cc_stream.panes import FINE_MS
 from cc_stream.tally import LIVE, Row, tally
+
+if TYPE_CHECKING:
+    from cc_stream.counts import Vector
 
 MAX_BATCH_ENTRIES: Final = 4_000
 """Rows × panes of one record: below 512 KiB."""
@@ -26,15 +28,15 @@ class Batch(Struct, array_like=True, gc=False):
     """One record of the deltas topic.
 
     `vectors`: (row, pane or LIVE, [key, n, key, n, …]). `times`: (row, state, from_ms, to_ms, n).
-    `reference`: what `ReferenceData.dump` gives, on change. `stream_ms`: the shard's latest event
-    time. `arrived_ms`: broker time of its latest event, None when nothing arrived. `history`:
+    `reference`: what `ReferenceData.dump` gives, on change. `sources`: the latest event
+    time of each source. `arrived_ms`: broker time of its latest event, None when nothing arrived. `history`:
     the events lie far behind their broker time; they count, but raise no alert. `events`: how many
     were admitted since the last flush, told to one board only.
     """
 
     source: str
     number: int
-    stream_ms: int
+    sources: dict[str, int]
     arrived_ms: int | None
     history: bool
     events: int

@@ -61,9 +61,8 @@ def tally(
     if kind is StateTime:
         return []
     plan = _PLAN[kind]
-    if kind in _IS_LIVE:
-        moment = LIVE
-    else:
+    moment: int = LIVE
+    if kind not in _IS_LIVE:
         moment = fact.at if attribution == "event" else fact.start
     if kind is OpenState:
         rows = [(("agent", tenant, fact.agent, fact.team), moment, _worth(plan["agent"], fact))]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import faust
 from aiokafka import TopicPartition
 from msgspec import Struct
 
@@ -14,7 +13,7 @@ from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topics
 from streams.board import Board, BoardPlan
 from streams.copy import Copy
-from streams.driver import GroupSettings, create_app
+from streams.driver import App, GroupSettings, create_app
 from streams.floor import Agents, Calls, Plan
 from streams.owner import Owner, now_ms
 from streams.publish import Publisher
@@ -24,7 +23,7 @@ from streams.shard import Broker, Shard
 class Parts(Struct, frozen=True):
     """A worker's parts, for whoever starts and stops it."""
 
-    app: faust.App
+    app: App
     owner: Owner
     publisher: Publisher
 

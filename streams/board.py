@@ -72,7 +72,7 @@ class Board:
         self.pane_end_ms = pane_end(now_ms)
         # How far it is.
         self.numbers: dict[str, int] = {}
-        self.streams: dict[str, int] = {}
+        self.sources: dict[str, int] = {}
         self.generation_ms = self.offset = self.events = 0
         self.history_until_ms = 0
         self.wanted_tick_ms: int | None = None
@@ -110,7 +110,8 @@ class Board:
             message = f"{batch.source}: batch {batch.number} follows {known}"
             raise MissingDeltasError(message)
         self.numbers[batch.source] = batch.number
-        self.streams[batch.source] = max(self.streams.get(batch.source, 0), batch.stream_ms)
+        for source, latest_ms in batch.sources.items():
+            self.sources[source] = max(self.sources.get(source, 0), latest_ms)
         if batch.reference:
             for one in batch.reference:
                 self.reference.restore([one])
@@ -156,7 +157,7 @@ class Board:
     def resume(self, memory: dict[str, Any]) -> None:
         """See Stage."""
         self.numbers = dict(memory["numbers"])
-        self.streams = dict(memory["streams"])
+        self.sources = dict(memory["sources"])
         self.rows.now_ms = max(self.rows.now_ms, memory["now_ms"])
         self.rows.read_terms()
         self.rows.settle(self.rows.now_ms)
@@ -194,7 +195,7 @@ class Board:
         writes += self.outputs.values()
         self.outputs = {}
         self.dirty = False
-        memory = {"numbers": self.numbers, "streams": self.streams, "now_ms": self.rows.now_ms}
+        memory = {"numbers": self.numbers, "sources": self.sources, "now_ms": self.rows.now_ms}
         return Cut(writes, memory, lambda: self.new_alerts.extend(told))
 
     def _cut_alerts(self, writes: list[Write]) -> list[Alert]:
@@ -275,9 +276,7 @@ class Board:
         for board in boards:
             key, value = board_record(board)
             self.outputs[b"l" + key] = Write(topics.leaderboards.name, None, key, value)
-        return Update(
-            self.partition, at.as_of_ms, views, boards, alerts, whole, self._status(at)
-        )
+        return Update(self.partition, at.as_of_ms, views, boards, alerts, whole, self._status(at))
 
     def status(self, now_ms: int) -> Update:
         """That the shard is alive, with nothing changed."""
@@ -288,7 +287,7 @@ class Board:
 
     def _status(self, at: Moment) -> ShardStatus:
         return ShardStatus(
-            at.as_of_ms, at.data_as_of_ms, at.order, dict(self.streams), events=self.events
+            at.as_of_ms, at.data_as_of_ms, at.order, dict(self.sources), events=self.events
         )
 
     def _tick_time(self, now_ms: int) -> int:
@@ -311,4 +310,4 @@ class Board:
     @property
     def data_as_of_ms(self) -> int:
         """The latest event time of any source."""
-        return max(self.streams.values(), default=0)
+        return max(self.sources.values(), default=0)

@@ -26,6 +26,8 @@ from streams.shard import Shard
 
 log: Final = logging.getLogger(__name__)
 
+App = faust.App
+
 HOOKS: Final = {
     "faust.transport.consumer.Consumer": ("_read_offset", "perform_seek", "_commit", "seek_wait"),
     "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
@@ -219,6 +221,17 @@ def create_app(
     return app
 
 
+def run(app: App) -> int:
+    """Run until a signal or a failure; the exit code."""
+    app.finalize()
+    worker = faust.Worker(app, loglevel="INFO", redirect_stdouts=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
 def _task(work: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     async def run() -> None:
         await work()
@@ -244,9 +257,7 @@ def _feed(app: faust.App, topic: Topic, owner: Owner) -> None:
     app.agent(channel, name=f"{topic.name}-agent")(agent)
 
 
-def _connect(
-    app: faust.App, owner: Owner, before_release: Callable[[], Awaitable[None]]
-) -> None:
+def _connect(app: faust.App, owner: Owner, before_release: Callable[[], Awaitable[None]]) -> None:
     """Assignment and seek between Faust and the owner."""
 
     async def seek(tp: TopicPartition, offset: int) -> None:
@@ -303,7 +314,11 @@ def _watch(app: faust.App, owner: Owner) -> Callable[..., Awaitable[None]]:
                     log.debug("no position of %s: %r", shard.name, error)
                     continue
                 state = (position or 0, shard.next)
-                if position is not None and position > shard.next and sought.get(shard.name) != state:
+                if (
+                    position is not None
+                    and position > shard.next
+                    and sought.get(shard.name) != state
+                ):
                     sought[shard.name] = state
                     await owner.seek(shard.source, shard.next)
 
@@ -327,9 +342,7 @@ def _commit_for_monitors(app: faust.App, owner: Owner) -> Callable[..., Awaitabl
     return commit_for_monitors
 
 
-def _measure(
-    app: faust.App, owner: Owner, telemetry: Telemetry
-) -> Callable[..., Awaitable[None]]:
+def _measure(app: faust.App, owner: Owner, telemetry: Telemetry) -> Callable[..., Awaitable[None]]:
     async def measure() -> None:
         """Tell how far each shard is, and how far behind."""
         told: set[TopicPartition] = set()

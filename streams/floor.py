@@ -174,7 +174,7 @@ class _Floor:
                 batch = Batch(
                     f"{self.name}-{self.partition}",
                     self.numbers[board],
-                    self.ledger.latest_ms,
+                    dict(self.ledger.stream_ms),
                     self.arrived_ms,
                     self.history,
                     self.admitted,
@@ -348,9 +348,11 @@ class Agents(_Floor):
                 if stored.get(number) != entry:
                     stored[number] = entry
                     writes.append(self._write(log, number, agent_timeline.pack(entry)))
-            for number in agent.forgotten:
-                if number not in kept and stored.pop(number, None) is not None:
-                    writes.append(self._write(log, number, None))
+            writes += [
+                self._write(log, number, None)
+                for number in agent.forgotten
+                if number not in kept and stored.pop(number, None) is not None
+            ]
             if agent.forgotten:
                 agent.forgotten.clear()
                 writes.append(self._write(log, 0, _pack(agent.kept_from_ms)))
@@ -387,5 +389,3 @@ def _key(kind: bytes, *names: str | int) -> bytes:
 
 def _nothing() -> None:
     """Nothing waits for the commit of a floor shard."""
-
-

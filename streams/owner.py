@@ -11,7 +11,7 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from streams.shard import LossError, Observer, Shard
+from streams.shard import LossError, Shard
 from streams.stage import Record
 
 log: Final = logging.getLogger(__name__)
@@ -109,9 +109,7 @@ class Owner:
         elif tp in self.assigned:
             self._take(tp, 1.5 * self.heartbeat_seconds * failures)
 
-    async def feed(
-        self, tp: TopicPartition, records: list[Record], follows: int | None
-    ) -> None:
+    async def feed(self, tp: TopicPartition, records: list[Record], follows: int | None) -> None:
         """Give records to the shard that owns their partition; without one they are dropped."""
         shard = self.shards.get(tp)
         if shard is None or not shard.live:
@@ -146,7 +144,7 @@ class Owner:
             await self.failed(tp, shard, error)
 
     async def flush_all(self) -> None:
-        """Flush everything now: before a rebalance or the end. A courtesy, not needed to be exact."""
+        """Flush everything now, before a rebalance or the end: a courtesy to the next owner."""
         now = now_ms()
         shards = list(self.shards.items())
         await asyncio.gather(*(self._flush(tp, s, now) for tp, s in shards if s.is_dirty(now)))

@@ -32,7 +32,16 @@ class Row:
     `sums` are the rows that this one is added to: its team's, its floor's.
     """
 
-    __slots__ = ("entity", "floor", "is_changed", "is_kept", "is_touched", "team", "terms", "windows")
+    __slots__ = (
+        "entity",
+        "floor",
+        "is_changed",
+        "is_kept",
+        "is_touched",
+        "team",
+        "terms",
+        "windows",
+    )
 
     def __init__(self, entity: Entity, windows: Windows, terms: Terms, *, is_kept: bool) -> None:
         self.entity = entity

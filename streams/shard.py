@@ -191,10 +191,14 @@ class Shard:
             return
         self.next, self.generation_ms = position.next, position.generation_ms
         if first > self.next:
-            message = f"{self.name}: records {self.next} to {first} were deleted before they were counted"
+            message = (
+                f"{self.name}: records {self.next} to {first} were deleted before they were counted"
+            )
             raise LossError(message)
         if end < self.next:
-            message = f"{self.name}: the topic ends at {end}, before position {self.next}: made anew?"
+            message = (
+                f"{self.name}: the topic ends at {end}, before position {self.next}: made anew?"
+            )
             raise LossError(message)
 
     async def feed(self, records: Sequence[Record], follows: int | None) -> None:
@@ -276,7 +280,9 @@ class Shard:
                     sent.append(await producer.send_batch(batch, topic, partition=partition))
                     batch = producer.create_batch()
                     if _append(batch, write) is None:
-                        message = f"a record for {topic} is too large: {len(write.value or b'')} bytes"
+                        message = (
+                            f"a record for {topic} is too large: {len(write.value or b'')} bytes"
+                        )
                         raise CcStreamError(message)
             sent.append(await producer.send_batch(batch, topic, partition=partition))
         await _all(sent)  # every send, before the commit

@@ -83,7 +83,9 @@ class Ranking:
             members = rows.members.get((tenant, team), [])
             boards += self._boards(tenant, "team", team, members, at)
         for tenant in sorted({tenant for tenant, _ in teams}):
-            every = [r for key, members in rows.members.items() if key[0] == tenant for r in members]
+            every = [
+                r for key, members in rows.members.items() if key[0] == tenant for r in members
+            ]
             boards += self._boards(tenant, "floor", FLOOR_ID, every, at)
         return boards
 

@@ -1,4 +1,4 @@
-"""The alerts of a board shard: evaluated on a timer, stored with the state, told after the commit."""
+"""The alerts of a board shard: evaluated on a timer, stored, and told after the commit."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""`python -m streams.worker`: one worker of the consumer group, both stages, until it is told to stop.
+"""`python -m streams.worker`: one worker of the consumer group, until it is told to stop.
 
 Settings come from the environment and the settings file (docs/settings.md). SIGTERM and SIGINT
 flush, commit, leave the group and end with code 0 within 10 s.
@@ -11,8 +11,6 @@ import os
 import sys
 from typing import Final
 
-import faust
-
 from cc_stream.config import Settings, load_settings
 from cc_stream.errors import CcStreamError, ConfigError
 from cc_stream.installation import topics_of
@@ -20,6 +18,7 @@ from cc_stream.sinks import open_sinks
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import check
 from streams.app import create_worker
+from streams.driver import run
 
 log: Final = logging.getLogger(__name__)
 
@@ -32,19 +31,14 @@ def main() -> int:
         settings = load_settings()
         asyncio.run(_check_topics(settings))
         return _run(settings)
-    except ConfigError as error:
-        print(f"cc-stream worker: {error}", file=sys.stderr)
-        return USAGE
     except CcStreamError as error:
-        print(f"cc-stream worker: {error}", file=sys.stderr)
-        return 1
+        sys.stderr.write(f"cc-stream worker: {error}\n")
+        return USAGE if isinstance(error, ConfigError) else 1
 
 
 async def _check_topics(settings: Settings) -> None:
     """Refuse to start on topics that would make numbers wrong."""
-    findings = await check(
-        settings.broker, topics_of(settings), security=settings.kafka_security()
-    )
+    findings = await check(settings.broker, topics_of(settings), security=settings.kafka_security())
     if findings:
         told = "; ".join(str(finding) for finding in findings[:3])
         message = f"{told}. `cc-stream topics --create` makes what is missing"
@@ -59,14 +53,7 @@ def _run(settings: Settings) -> int:
     parts = create_worker(settings, open_sinks(settings, telemetry), telemetry)
     served = telemetry.serve(settings.metrics_host, settings.metrics_port)
     log.info("metrics at %s", served.url)
-    parts.app.finalize()
-    worker = faust.Worker(parts.app, loglevel="INFO", redirect_stdouts=False, quiet=True)
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-        return code
-    return 0
+    return run(parts.app)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def floor_views(views: Iterable[View], terms: Terms = DEFAULT_TERMS) -> list[Vie
     """
     groups: dict[tuple[str, str, str], list[View]] = {}
     for view in views:
-        if view.part is not None and view.vector is not None:
+        if view.part is not None and (view.vector is not None or view.live_vector is not None):
             name = (view.entity.tenant, view.entity.id, view.window)
             groups.setdefault(name, []).append(view)
     return [_floor_view(groups[name], terms) for name in sorted(groups)]

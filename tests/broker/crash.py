@@ -96,15 +96,15 @@ class Worker:
 
     def shards(self) -> int:
         """How many shards it owns, 0 while it does not answer."""
-        return round(sum(s.value for s in self._samples("cc_shards_owned")))
+        return sum(round(s.value) for s in self._samples("cc_shards_owned"))
 
     def counted(self) -> float:
         """Records that it has read since its start."""
-        return sum(s.value for s in self._samples("cc_records_total"))
+        return float(sum(s.value for s in self._samples("cc_records_total")))
 
     def _samples(self, name: str) -> Iterator[Any]:
         try:
-            with urllib.request.urlopen(self.url, timeout=2) as answer:
+            with urllib.request.urlopen(self.url, timeout=2) as answer:  # noqa: S310 - http
                 text = answer.read().decode()
         except OSError:
             return
@@ -236,6 +236,9 @@ def _expected_panes(book: Book, now_ms: int) -> dict[tuple[Entity, str, int], di
                 for pane in moments:
                     window = Window(pane * length, (pane + 1) * length)
                     vector = book.sum(entity, window)
-                    if vector and window.end_ms > -(-now_ms // FINE_MS) * FINE_MS - kept[resolution]:
+                    if (
+                        vector
+                        and window.end_ms > -(-now_ms // FINE_MS) * FINE_MS - kept[resolution]
+                    ):
                         expected[entity, resolution, pane] = vector
     return expected

@@ -1,4 +1,4 @@
-"""The line from events to windows in memory, with faults: equal to the oracle, to the last digit."""
+"""The line from events to windows in memory, with faults: equal to the oracle."""
 
 import random
 

@@ -13,6 +13,7 @@ import msgspec
 
 from cc_stream.admit import Limits
 from cc_stream.alerts import AlertLevels
+from cc_stream.contracts import decode_one
 from cc_stream.partitioner import partition_of
 from cc_stream.reference import Terms
 from cc_stream.report.collect import Collected, Reader
@@ -164,8 +165,6 @@ class World:
 
     def collect(self) -> Collected:
         """What the oracle reads from the same topics."""
-        from cc_stream.contracts import decode_one
-
         into = Collected(self.limits)
         for topic, take in ((self.topics.calls, "take_call"), (self.topics.agents, "take_agent")):
             for partition in range(topic.partitions):
