@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,16 @@ from cc_stream.local.ports import free_port
 from cc_stream.report.compare import Comparison
 from cc_stream.report.live import compare_live
 from cc_stream.report.oracle import Rules
-from cc_stream.simulate.kafka import wall_clock_ms
+from cc_stream.simulate.floor import arrivals
+from cc_stream.simulate.kafka import (
+    WriteProgress,
+    wall_clock_ms,
+    write_reference,
+    write_to_kafka,
+)
+from cc_stream.simulate.plan import SimulationSettings
+from cc_stream.simulate.reference import reference
+from cc_stream.simulate.reference_copied import wait_for_reference
 from cc_stream.sinks import open_reader
 from cc_stream.sinks.redis_reader import RedisReader
 from cc_stream.sinks.sink import ShardStatus
@@ -198,7 +208,7 @@ class Floor:
         """All views in Redis."""
         return asyncio.run(self._with_reader(lambda reader: reader.views(TENANT)))
 
-    def metrics(self, kind: str, name: str, window: str = "today") -> dict[str, Any]:
+    def metrics(self, kind: str, name: str, window: str = "60m") -> dict[str, Any]:
         """The figures of one entity; empty where there is no such view."""
         for view in self.views():
             if (view.entity.kind, view.entity.id, view.window) == (kind, name, window):
@@ -264,6 +274,77 @@ def open_floor(
         yield floor
     finally:
         stop_all(floor.workers)
+
+
+class Simulated:
+    """A simulator that writes a floor from its opening on, and then in real time."""
+
+    def __init__(self, floor: Floor, simulation: SimulationSettings, from_ms: int) -> None:
+        self.reached: WriteProgress | None = None
+        self._floor = floor
+        self._simulation = simulation
+        self._from_ms = from_ms
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    @property
+    def events(self) -> int:
+        """How many are written."""
+        return 0 if self.reached is None else self.reached.events
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the past is written."""
+        return self.reached is not None and self.reached.live
+
+    def start(self) -> None:
+        """Write the reference data, wait until a worker has copied it, and go on in a thread."""
+        settings, topics = self._floor.settings, self._floor.topics
+        records = list(reference(self._simulation, self._from_ms))
+
+        async def first() -> bool:
+            await write_reference(records, settings.broker, topics)
+            return await wait_for_reference(records, settings.broker, topics)
+
+        assert asyncio.run(first()), "the reference data were not copied"
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; everything is written then."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(20)
+        assert not self._thread.is_alive(), "the simulator does not end"
+        self._loop.close()
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(
+            write_to_kafka(
+                arrivals(self._simulation, self._from_ms),
+                self._floor.settings.broker,
+                self._floor.topics,
+                from_ms=self._from_ms,
+                realtime=True,
+                progress=self._heard,
+                stop=self._stop,
+            )
+        )
+
+    def _heard(self, reached: WriteProgress) -> None:
+        self.reached = reached
+
+
+@contextmanager
+def simulated(floor: Floor, *, seats: int, minutes: int, seed: int = 1) -> Iterator[Simulated]:
+    """A simulated floor that opened so long ago, with the faults of a real feed."""
+    from_ms = wall_clock_ms() - minutes * 60_000
+    simulator = Simulated(floor, SimulationSettings(seats=seats, seed=seed), from_ms)
+    simulator.start()
+    try:
+        yield simulator
+    finally:
+        simulator.stop()
 
 
 def event(kind: str, at_ms: int, data: Mapping[str, object], **attributes: object) -> bytes:
