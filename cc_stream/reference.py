@@ -88,6 +88,11 @@ class ReferenceData:
         queues = self.fields(tenant, "agent", agent, at_ms).get("queues")
         return tuple(q for q in queues if isinstance(q, str)) if isinstance(queues, list) else ()
 
+    def next_change_ms(self, now_ms: int) -> int | None:
+        """When the next change that is known already begins to hold, after `now`; None for none."""
+        starts = (change[0] for changes in self._changes.values() for change in changes)
+        return min((start for start in starts if start > now_ms), default=None)
+
     def dump(self) -> list[tuple[str, str, str, list[tuple[int, int, dict[str, Any]]]]]:
         """Everything, as plain values."""
         return [(*entity, changes) for entity, changes in self._changes.items()]
@@ -112,7 +117,10 @@ def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
     for name in ("service_level_seconds", "short_abandon_seconds"):
         if type(fields.get(name)) is int and fields[name] >= 0:
             given[name] = fields[name]
-    for name, target in (("max_wait_seconds", "max_wait_ms"), ("wrap_limit_seconds", "wrap_limit_ms")):
+    for name, target in (
+        ("max_wait_seconds", "max_wait_ms"),
+        ("wrap_limit_seconds", "wrap_limit_ms"),
+    ):
         if type(fields.get(name)) is int and fields[name] > 0:
             given[target] = fields[name] * 1000
     if fields.get("service_level_formula") in FORMULA_IDS:
@@ -120,8 +128,9 @@ def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
     if _is_zone(fields.get("timezone")):
         given["timezone"] = fields["timezone"]
     band = fields.get("handle_time_band_seconds")
-    if isinstance(band, list) and len(band) == 2 and all(type(edge) is int for edge in band):
-        given["handle_time_band_seconds"] = (band[0], band[1])
+    match band:
+        case [int() as low, int() as high]:
+            given["handle_time_band_seconds"] = (low, high)
     values = {name: getattr(default, name) for name in Terms.__struct_fields__}
     return Terms(**(values | given))
 

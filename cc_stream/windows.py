@@ -97,10 +97,10 @@ class Windows:
     def advance(self, now_ms: int) -> bool:
         """Move on to `now`; whether any window changed."""
         end = pane_end(now_ms) // FINE_MS
-        if end <= self.end:
-            return False
-        changed = self._move(end) if self.fine else False
-        self.end = end
+        changed = False
+        if end > self.end:
+            changed = self._move(end) if self.fine else False
+            self.end = end
         if now_ms >= self.day.end_ms:
             changed = True
             self._new_day(now_ms)
@@ -111,7 +111,7 @@ class Windows:
         changed = False
         if end - self.end > FINE_KEPT:
             self.end = end
-            self.settle()
+            self._settle_rings()
             return True
         for edge in range(self.end, end):
             for ring, age in enumerate((0, *RING_PANES)):
@@ -158,14 +158,14 @@ class Windows:
         else:
             _add_to(self.panes(resolution), pane, vector)
 
-    def settle(self) -> None:
+    def settle(self, now_ms: int) -> None:
         """Make the rings and the day again from the panes; drop those that are too old."""
+        self._settle_rings()
+        self.set_zone(self.zone, now_ms)
+
+    def _settle_rings(self) -> None:
         for pane in [p for p in self.fine if self.end - 1 - p >= FINE_KEPT]:
             self._drop("fine", pane)
-        self._fill_rings()
-        self.set_zone(self.zone, self.end * FINE_MS - 1)
-
-    def _fill_rings(self) -> None:
         self.rings = [{} for _ in RING_PANES]
         for pane, vector in self.fine.items():
             age = self.end - 1 - pane
@@ -187,9 +187,7 @@ class Windows:
         return Window(end_ms - ROLLING[window], end_ms)
 
 
-_RING: Final = tuple(
-    sum(age >= edge for edge in RING_PANES) for age in range(FINE_KEPT)
-)
+_RING: Final = tuple(sum(age >= edge for edge in RING_PANES) for age in range(FINE_KEPT))
 """The ring of a pane by its age."""
 
 

@@ -70,6 +70,7 @@ class Board:
         self.watch = Watch(self.reference, plan.levels)
         self.ranking = Ranking(plan.minimum_sample, plan.leaderboard_size)
         self.pane_end_ms = pane_end(now_ms)
+        self.terms_end_ms: int | None = None
         # How far it is.
         self.numbers: dict[str, int] = {}
         self.sources: dict[str, int] = {}
@@ -116,7 +117,7 @@ class Board:
             for one in batch.reference:
                 self.reference.restore([one])
                 self.learned.add((one[0], one[1], one[2]))
-            self.rows.read_terms()
+            self._read_terms()
         rows, from_agents = self.rows, batch.source.startswith("agents-")
         for name, pane, flat in batch.vectors:
             vector = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -128,6 +129,11 @@ class Board:
         if batch.history:
             self.history_until_ms = rows.now_ms + HISTORY_ENDS_MS
         self.events += batch.events
+
+    def _read_terms(self) -> None:
+        """Look all terms up anew; until the next change that is known already they hold."""
+        self.rows.read_terms()
+        self.terms_end_ms = self.reference.next_change_ms(self.rows.now_ms)
 
     def _find_terms(self, entity: Entity) -> Terms:
         """An entity's own terms now: a queue's settings, a team's targets; else the defaults."""
@@ -159,7 +165,7 @@ class Board:
         self.numbers = dict(memory["numbers"])
         self.sources = dict(memory["sources"])
         self.rows.now_ms = max(self.rows.now_ms, memory["now_ms"])
-        self.rows.read_terms()
+        self._read_terms()
         self.rows.settle(self.rows.now_ms)
 
     def started(self, generation_ms: int, offset: int) -> None:
@@ -226,9 +232,10 @@ class Board:
         if end_ms != self.pane_end_ms:
             if end_ms // COARSE_MS != self.pane_end_ms // COARSE_MS:
                 rows.prune()
-                rows.read_terms()
             self.pane_end_ms = end_ms
             rows.advance(rows.now_ms)
+        if self.terms_end_ms is not None and rows.now_ms >= self.terms_end_ms:
+            self._read_terms()
         for row in rows.queues:
             over = self._over_limit(row)
             if self.over_limit.get(row.entity, 0) != over:

@@ -29,7 +29,7 @@ from cc_stream.contact_record import contact_record
 from cc_stream.contracts import Decoded, decode_chunk
 from cc_stream.dead_letters import dead_letter
 from cc_stream.deltas import Batch, Deltas, encode, split
-from cc_stream.events import Event, Refused
+from cc_stream.events import AGENT_EVENTS, Event, Refused, key_of
 from cc_stream.topics import Topics
 from streams.stage import Cut, Record, Write
 
@@ -249,7 +249,7 @@ class Calls(_Floor):
         return [(*entity, reference.dump_one(entity)) for entity in sorted(self.learned)]
 
     def _cut_logs(self) -> list[Write]:
-        writes = self._sweep()
+        writes = []
         for log in self.touched:
             contact = cast("Contact", self.ledger.contacts[log])
             packed = contact_log.pack(contact)
@@ -265,7 +265,8 @@ class Calls(_Floor):
             writes.append(Write(self.changelog, self.partition, _key(_REPORTED, *log), packed))
         self.reports.clear()
         self._pack_the_rest()
-        return writes
+        # After the touched ones: a contact may end and go in one flush of history.
+        return writes + self._sweep()
 
     def _record(self, log: tuple[str, str], contact: Contact) -> Write:
         tenant, contact_id = log
@@ -299,7 +300,6 @@ class Calls(_Floor):
                 if self.ledger.is_gone(contact):
                     del self.ledger.contacts[log]
                     self.at_hand.pop(log, None)
-                    self.touched.pop(log, None)
                     key = _key(_LOG, *log)
                     writes.append(Write(self.changelog, self.partition, key, None))
                 else:
@@ -333,7 +333,14 @@ class Agents(_Floor):
         self.stored: dict[tuple[str, str], dict[int, agent_timeline.StateEntry]] = {}
 
     def _admit(self, event: Event, record: Record) -> Verdict:
-        return admit_agent(self.ledger, event, record.key, record.timestamp)
+        verdict = admit_agent(self.ledger, event, record.key, record.timestamp)
+        if isinstance(event, AGENT_EVENTS):
+            # What was forgotten on the way decides about later events: it is stored, too.
+            log = (event.tenant, key_of(event) or "")
+            agent = self.ledger.agents.get(log)
+            if agent is not None and agent.forgotten:
+                self.touched.add(log)
+        return verdict
 
     def _touched(self, log: tuple[str, str]) -> None:
         self.touched.add(log)

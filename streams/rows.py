@@ -150,7 +150,7 @@ class Rows:
         self.now_ms = max(self.now_ms, now_ms)
         for row in self.all.values():
             row.windows.advance(self.now_ms)
-            row.windows.settle()
+            row.windows.settle(self.now_ms)
             self.mark(row)
 
     def advance(self, now_ms: int) -> None:
