@@ -1,0 +1,158 @@
+"""A board shard by itself: batches by number, ticks, alerts, what a restart remembers."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from cc_stream.alerts import AlertLevels
+from cc_stream.deltas import Batch, Tick, encode
+from cc_stream.metrics.offered import OFFERED
+from cc_stream.metrics.waiting import WAITING
+from cc_stream.reference import Terms
+from cc_stream.tally import LIVE
+from cc_stream.topics import topics
+from streams.board import TICK_KEY, Board, BoardPlan, MissingDeltasError
+
+NOW_MS = 1_795_500_004_321
+SECOND_MS = 1_000
+SALES = ("queue", "default", "sales")
+PLAN = BoardPlan(topics(), Terms(), AlertLevels(waiting_now=2), "60m", 10, 20, 500, 0)
+
+
+class Sent(NamedTuple):
+    """A record of the deltas topic."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+
+
+def batch(number: int, *vectors: Any, source: str = "calls-0", **other: Any) -> bytes:
+    given: dict[str, Any] = {
+        "sources": {"/pbx": NOW_MS},
+        "arrived_ms": NOW_MS,
+        "history": False,
+        "events": 1,
+        "times": [],
+        "reference": [],
+    }
+    return encode(Batch(source, number, vectors=list(vectors), **(given | other)))
+
+
+def board(now_ms: int = NOW_MS) -> Board:
+    made = Board(PLAN, 0, now_ms)
+    made.started(NOW_MS, 0)
+    return made
+
+
+def waiting(n: int, since_ms: int = NOW_MS) -> tuple[Any, ...]:
+    return (SALES, LIVE, [WAITING.key | since_ms, n])
+
+
+def restarted(old: Board, now_ms: int) -> Board:
+    """A new board out of what the old one writes."""
+    cut = old.cut(now_ms)
+    cut.committed()
+    new = board(now_ms)
+    for write in cut.writes:
+        if write.topic == PLAN.topics.panes_changelog.name and write.value is not None:
+            assert write.key is not None
+            new.restore(write.key, write.value)
+    memory = msgspec.msgpack.decode(msgspec.msgpack.encode(cut.memory))
+    new.resume(memory)
+    return new
+
+
+def test_a_batch_counts_once_and_none_may_be_missing() -> None:
+    one = board()
+    offered = (SALES, NOW_MS // 10_000, [OFFERED.key, 1])
+    one.apply([Sent(0, batch(1, offered)), Sent(1, batch(1, offered)), Sent(2, batch(2, offered))])
+    [row] = one.rows.queues
+    assert row.windows.sum("5m") == {OFFERED.key: 2}
+    with pytest.raises(MissingDeltasError, match="calls-0: batch 4 follows 2"):
+        one.apply([Sent(3, batch(4, offered))])
+
+
+def test_a_wanted_tick_is_taken_at_its_very_moment() -> None:
+    one = board()
+    one.tick(NOW_MS)
+    wanted = NOW_MS + 2 * SECOND_MS
+    one.apply(
+        [Sent(0, batch(1, waiting(1))), Sent(1, msgspec.msgpack.encode(Tick(wanted)), TICK_KEY)]
+    )
+    early = one.tick(wanted - SECOND_MS)
+    assert early is not None
+    assert (early.as_of_ms, early.whole) == (wanted - SECOND_MS, False)
+    one.is_dirty(wanted + SECOND_MS)  # the timer of the alerts may not pass it either
+    taken = one.tick(wanted + SECOND_MS)
+    assert taken is not None
+    assert (taken.as_of_ms, taken.whole) == (wanted, True)
+    assert {view.as_of_ms for view in taken.views} == {wanted}
+
+
+def test_nothing_is_shown_again_while_nothing_happens() -> None:
+    one = board()
+    one.apply([Sent(0, batch(1, waiting(1)))])
+    assert one.tick(NOW_MS) is not None
+    assert one.tick(NOW_MS + 200) is None
+
+
+def test_a_wait_beyond_the_threshold_shows_with_no_event() -> None:
+    one = board()
+    one.apply([Sent(0, batch(1, waiting(1)))])
+    one.tick(NOW_MS)
+    assert one.tick(NOW_MS + 4 * SECOND_MS) is None
+    late = one.tick(NOW_MS + 20 * SECOND_MS + 1)
+    assert late is not None
+    [live] = [v for v in late.views if v.entity.kind == "queue" and v.window == "5m"]
+    assert live.metrics["service_level_live"] == 0.0
+
+
+def test_an_alert_is_told_after_its_commit_and_survives_a_restart() -> None:
+    one = board()
+    one.apply([Sent(0, batch(1, waiting(3)))])
+    for second in range(3):
+        one.is_dirty(NOW_MS + second * SECOND_MS)
+    shown = one.tick(NOW_MS + 2 * SECOND_MS)
+    assert shown is not None
+    assert shown.alerts == []
+    new = restarted(one, NOW_MS + 2 * SECOND_MS)
+    told = one.tick(NOW_MS + 3 * SECOND_MS)
+    assert told is not None
+    [alert] = told.alerts
+    assert (alert.rule, alert.queue, alert.value) == ("waiting_now", "sales", 3)
+    for second in range(3, 30):
+        new.is_dirty(NOW_MS + second * SECOND_MS)
+    again = new.tick(NOW_MS + 30 * SECOND_MS)
+    assert again is not None
+    assert {one.id for one in again.alerts if one.rule == "waiting_now"} == {alert.id}
+
+
+def test_history_raises_no_alert() -> None:
+    one = board()
+    one.apply([Sent(0, batch(1, waiting(3), history=True))])
+    for second in range(5):
+        one.is_dirty(NOW_MS + second * SECOND_MS)
+    assert not any(state.alert for state in one.watch.states.values())
+
+
+def test_now_never_goes_back_over_a_restart() -> None:
+    one = board()
+    one.apply([Sent(0, batch(1, waiting(1)))])
+    one.tick(NOW_MS + 60 * SECOND_MS)
+    new = restarted(one, NOW_MS + 60 * SECOND_MS)
+    shown = new.tick(NOW_MS)  # this worker's clock is a minute behind
+    assert shown is not None
+    assert shown.as_of_ms == NOW_MS + 60 * SECOND_MS
+
+
+def test_reference_data_changes_terms_at_its_moment() -> None:
+    one = board()
+    change = ("default", "queue", "sales", [(NOW_MS + 5_000, 1, {"service_level_seconds": 7})])
+    one.apply([Sent(0, batch(1, waiting(1), reference=[change]))])
+    one.tick(NOW_MS)
+    [row] = one.rows.queues
+    assert row.terms.service_level_seconds == 20
+    one.tick(NOW_MS + 5_000)
+    assert row.terms.service_level_seconds == 7
