@@ -21,6 +21,7 @@ from cc_stream.sinks.redis_keys import Keys
 
 DEADLINE_SECONDS: Final = 180.0
 POLL_SECONDS: Final = 0.02
+START_POLL_SECONDS: Final = 0.05
 QUIET_SECONDS: Final = 1.5
 """A worker hears of new records with its next fetch; so long nothing may move at the end."""
 
@@ -72,7 +73,7 @@ async def _started(place: Place, process: WorkerProcess) -> Mark:
         mark = _mark(place, process)
         if _counted(await asyncio.to_thread(scrape, [process.url]), "cc_records_total"):
             return mark
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(START_POLL_SECONDS)
     raise BenchError("the worker did not begin to count")
 
 
@@ -85,6 +86,7 @@ async def _drained(
     keys = [Keys(settings.topic_prefix).shard(board) for board in boards]
     seen: list[tuple[int, str]] = []
     last = _mark(place, process)
+    looked = 0.0
     deadline = time.monotonic() + DEADLINE_SECONDS
     try:
         while time.monotonic() < deadline:
@@ -93,7 +95,8 @@ async def _drained(
             now = await _positions(redis, keys)
             if now != seen:
                 seen, last = now, _mark(place, process)
-            elif time.perf_counter() - last.at > QUIET_SECONDS:
+            elif time.perf_counter() - max(last.at, looked) > QUIET_SECONDS:
+                looked = time.perf_counter()  # seldom: the worker pays for a look
                 metrics = await asyncio.to_thread(scrape, [process.url])
                 if _is_done(metrics, total, sum(events for events, _ in now)):
                     return last, metrics

@@ -175,7 +175,7 @@ class _Load:
             probed += 1
         await asyncio.gather(*under_way)
 
-    async def _send(self, partition: int, key: bytes, value: bytes) -> Any:  # noqa: ANN401
+    async def _send(self, partition: int, key: bytes, value: bytes) -> Any:
         head, _, rest = value.partition(b'"time":"')
         _, _, tail = rest.partition(b'"')
         stamp = to_rfc3339(time.time_ns() // 1_000_000).encode()
@@ -183,7 +183,7 @@ class _Load:
         fresh = b"".join((head, b'"time":"', stamp, b'"', tail))
         return await self._producer.send(self._topic, fresh, key, partition)
 
-    async def _probe(self, probes: Probes, number: int) -> Any:  # noqa: ANN401
+    async def _probe(self, probes: Probes, number: int) -> Any:
         contact, queue = f"probe-contact-{number}", number % QUEUES
         event = {
             "specversion": "1.0",

@@ -117,5 +117,5 @@ if __name__ == "__main__":
     kept = 0 if state == "packed" else CONTACTS + WARM
     found = {f"bytes_per_open_contact_{state}": _grown(kept, CONTACTS, resident_bytes)}
     tracemalloc.start()
-    found[f"traced_bytes_per_open_contact_{state}"] = _grown(kept, TRACED, _traced)
+    found[f"traced_bytes_{state}"] = _grown(kept, TRACED, _traced)
     print(json.dumps(found))

@@ -48,7 +48,7 @@ def app_of(bootstrap: str, topic: str, name: str, total: int) -> faust.App:
     counts = app.Table("counts", default=int, partitions=PARTITIONS).tumbling(10.0, expires=3600.0)
     seen, started, cpu = 0, 0.0, 0.0
 
-    async def count(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+    async def count(stream: Any) -> None:
         nonlocal seen, started, cpu
         async for event in stream:
             if not seen:
