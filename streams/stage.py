@@ -16,13 +16,33 @@ POSITION_KEY = b"\x00position"
 class Record(Protocol):
     """A consumed record (aiokafka's `ConsumerRecord`)."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+
+    @property
+    def partition(self) -> int:
+        """From 0."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Broker time, milliseconds UTC."""
+
+    @property
+    def key(self) -> bytes | None:
+        """None for a record without one."""
+
+    @property
+    def value(self) -> bytes | None:
+        """None for a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Usually empty."""
 
 
 class Write(Struct, frozen=True, gc=False):

@@ -26,6 +26,10 @@ class Sent(NamedTuple):
     offset: int
     value: bytes | None
     key: bytes | None = None
+    topic: str = "cc.deltas.v1"
+    partition: int = 0
+    timestamp: int = NOW_MS
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def batch(number: int, *vectors: Any, source: str = "calls-0", **other: Any) -> bytes:

@@ -3,6 +3,7 @@
 import importlib
 
 import pytest
+from faust.types import TP
 
 from streams.driver import HOOKS, Chunk, _ChunkScheduler
 
@@ -28,10 +29,7 @@ def test_a_fetch_is_one_chunk_that_names_the_end_of_the_fetch_before() -> None:
     scheduler = _ChunkScheduler()
     place = ("calls", 0)
 
-    class Place(tuple):  # type: ignore[type-arg]
-        topic, partition = place
-
-    tp = Place(place)
+    tp = TP(*place)
     first = [Fetched(5), Fetched(6)]
     [(_, chunk)] = scheduler.iterate({tp: first})
     assert isinstance(chunk, Chunk)
