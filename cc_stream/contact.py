@@ -202,6 +202,10 @@ class Story:
                 return segment
         return None
 
+    def unexplained_in(self, queue: str | None) -> Segment | None:
+        """The newest visit to this queue that ended, and how was not told."""
+        return next((s for s in reversed(self.segments) if s.lost and s.queue == queue), None)
+
     def leg_of(self, agent: str, segment_id: str | None) -> Segment | None:
         """The agent's leg: the named one, else the newest open one, else the newest."""
         if segment_id is not None:
@@ -261,9 +265,9 @@ def _offer_failed(story: Story, entry: Entry) -> None:
 
 def _visit_for(story: Story, data: Any) -> Segment | None:
     named = story.by_id.get(data.segment_id) if data.segment_id is not None else None
-    if named is not None and named.agent is None:
-        return named
-    return story.waiting_in(data.queue) if named is None else None
+    if named is not None:
+        return named if named.agent is None else None
+    return story.waiting_in(data.queue) or story.unexplained_in(data.queue)
 
 
 def _answered(story: Story, entry: Entry) -> None:
@@ -277,12 +281,15 @@ def _answered(story: Story, entry: Entry) -> None:
         # A second agent on one queue visit is a leg of its own, without a second queue entry.
         segment = story.open_segment(None if known else data.queue, data.segment_id)
     segment.answered_ms = entry.time_ms
+    if data.segment_id is not None and segment.segment_id is None:
+        segment.segment_id = data.segment_id
+        story.by_id.setdefault(data.segment_id, segment)
     _connect(segment, entry)
 
 
 def _connect(segment: Segment, entry: Entry) -> None:
     data: Any = entry.data
-    segment.agent, segment.team = data.agent_id, entry.team
+    segment.agent, segment.team, segment.lost = data.agent_id, entry.team, False
     wait_ms = getattr(data, "wait_ms", None)
     if wait_ms is not None and segment.wait_ms is None:
         segment.wait_ms = wait_ms
@@ -325,8 +332,8 @@ def _transferred(story: Story, entry: Entry) -> None:
     _close(leg, entry)
     target = story.by_id.get(data.new_segment_id) if data.new_segment_id is not None else None
     newest = story.segments[-1]
-    if target is None and newest is not leg and newest.start() >= leg.start():
-        target = newest
+    if target is None and newest.left_ms is None and newest.start() >= leg.start():
+        target = newest if data.to_queue in {None, newest.queue} or newest.queue is None else None
     if target is not None and target is not leg:
         target.transferred_in = True
     else:
@@ -349,12 +356,20 @@ def _dequeued(story: Story, entry: Entry) -> None:
     if segment is None:
         if data.segment_id is not None and data.segment_id in story.by_id:
             return
-        if any(s.queue == data.queue and s.talks for s in story.segments):
+        if any(_tells_again(s, entry) for s in story.segments if s.queue == data.queue):
             return
         segment = story.open_segment(data.queue, data.segment_id)
     if segment.left_ms is None:
         segment.left_ms, segment.left_reason = entry.time_ms, data.reason
-        segment.wait_ms = data.wait_ms
+        segment.wait_ms, segment.lost = data.wait_ms, False
+
+
+def _tells_again(visit: Segment, entry: Entry) -> bool:
+    """Whether an exit is the visit's own: only a wait that began later proves another visit."""
+    if visit.left_ms is None:
+        return visit.talks
+    data: Any = entry.data
+    return data.wait_ms is None or entry.time_ms - data.wait_ms <= visit.left_ms
 
 
 def _ended(story: Story, entry: Entry) -> None:
