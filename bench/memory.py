@@ -25,7 +25,7 @@ from cc_stream.admit import Limits
 from cc_stream.events import to_rfc3339
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import topics
-from streams import floor
+from streams.floor import Calls, Plan
 
 CONTACTS: Final = 50_000
 TRACED: Final = 10_000
@@ -82,7 +82,7 @@ def _records(first: int) -> Iterator[Rec]:
             yield Rec(contact.encode(), orjson.dumps(event), now_ms, number * 3 + step)
 
 
-def _fill(calls: floor.Calls, first: int, contacts: int) -> None:
+def _fill(calls: Calls, first: int, contacts: int) -> None:
     """Apply and flush as a shard does, a chunk at a time."""
     records = islice(_records(first), contacts * 3)
     while chunk := list(islice(records, CHUNK)):
@@ -92,9 +92,9 @@ def _fill(calls: floor.Calls, first: int, contacts: int) -> None:
 
 def _grown(at_hand: int, contacts: int, measure: Callable[[], int]) -> float:
     """Bytes that so many contacts add, by a measure of what is used."""
-    with patch.object(floor, "AT_HAND", at_hand):
-        plan = floor.Plan(topics(calls=1), Limits(), Telemetry())
-        calls = floor.Calls(plan, 0)
+    with patch.object(sys.modules[Calls.__module__], "AT_HAND", at_hand):
+        plan = Plan(topics(calls=1), Limits(), Telemetry())
+        calls = Calls(plan, 0)
         _fill(calls, 0, WARM)
         gc.collect()
         before = measure()

@@ -12,12 +12,12 @@ from cc_stream.sinks.sink import Sink
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topics
 from streams.board import Board, BoardPlan
-from streams.copy import Copy
+from streams.broker import Broker
 from streams.driver import App, GroupSettings, create_app
-from streams.floor import Agents, Calls, Plan
+from streams.floor import Agents, Calls, Copy, Plan
 from streams.owner import Owner, now_ms
 from streams.publish import Publisher
-from streams.shard import Broker, Shard
+from streams.shard import Shard
 
 
 class Parts(Struct, frozen=True):

@@ -7,8 +7,8 @@ private parts are named in `HOOKS`; a test holds them against the installed vers
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 import aiokafka
@@ -21,8 +21,8 @@ from msgspec import Struct
 
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topic
+from streams import upkeep
 from streams.owner import Owner
-from streams.shard import Shard
 
 log: Final = logging.getLogger(__name__)
 
@@ -33,9 +33,6 @@ HOOKS: Final = {
     "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
     "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": ("_create_worker_consumer",),
 }
-LAG_COMMIT_SECONDS: Final = 2.0
-STUCK_SECONDS: Final = 1.0
-MEASURE_SECONDS: Final = 0.5
 
 
 class GroupSettings(Struct, frozen=True):
@@ -215,9 +212,14 @@ def create_app(
     for topic in topics:
         _feed(app, topic, owner)
     _connect(app, owner, before_release)
-    app.task(_measure(app, owner, telemetry))
-    for task in tasks:
-        app.task(_task(task))
+    upkeeps = (
+        partial(upkeep.watch, app, owner),
+        partial(upkeep.commit_for_monitors, app, owner),
+        partial(upkeep.measure, app, owner, telemetry),
+    )
+    works: tuple[Callable[[], Awaitable[None]], ...] = (*upkeeps, *tasks)
+    for work in works:
+        app.task(_task(work))
     return app
 
 
@@ -233,11 +235,14 @@ def run(app: App) -> int:
 
 
 def _task(work: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def run() -> None:
+    """A task of its own name: Faust tells tasks apart by it."""
+
+    async def task() -> None:
         await work()
 
-    run.__name__ = run.__qualname__ = getattr(work, "__name__", "task")
-    return run
+    named = work.func if isinstance(work, partial) else work
+    task.__name__ = task.__qualname__ = named.__name__
+    return task
 
 
 def _feed(app: faust.App, topic: Topic, owner: Owner) -> None:
@@ -281,8 +286,6 @@ def _connect(app: faust.App, owner: Owner, before_release: Callable[[], Awaitabl
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_partitions_assigned.connect(assigned, weak=False)
     app.on_before_shutdown.connect(closing, weak=False)
-    app.task(_watch(app, owner))
-    app.task(_commit_for_monitors(app, owner))
 
 
 async def _close(owner: Owner, before_release: Callable[[], Awaitable[None]]) -> None:
@@ -297,84 +300,3 @@ async def _within(work: Awaitable[None], seconds: float) -> None:
         await asyncio.wait_for(work, seconds)
     except TimeoutError:
         log.warning("a flush did not end in %.0f s; the next owner reads it again", seconds)
-
-
-def _watch(app: faust.App, owner: Owner) -> Callable[..., Awaitable[None]]:
-    async def watch_positions() -> None:
-        """Seek back a shard whose last chunk Faust dropped when its topic then went silent."""
-        sought: dict[str, tuple[int, int]] = {}
-        while not app.should_stop:
-            await asyncio.sleep(STUCK_SECONDS)
-            for shard in owner.live():
-                if app.rebalancing or shard.idle_seconds() < STUCK_SECONDS:
-                    continue
-                try:
-                    position = await app.consumer.position(shard.source)
-                except Exception as error:  # noqa: BLE001 - not assigned just now
-                    log.debug("no position of %s: %r", shard.name, error)
-                    continue
-                state = (position or 0, shard.next)
-                if (
-                    position is not None
-                    and position > shard.next
-                    and sought.get(shard.name) != state
-                ):
-                    sought[shard.name] = state
-                    await owner.seek(shard.source, shard.next)
-
-    return watch_positions
-
-
-async def _commit(app: Any, offsets: dict[Any, int]) -> bool:
-    return bool(await app.consumer._commit(offsets))  # noqa: SLF001 - a hook
-
-
-def _commit_for_monitors(app: faust.App, owner: Owner) -> Callable[..., Awaitable[None]]:
-    async def commit_for_monitors() -> None:
-        """Write the group's offsets, for lag monitors; nothing here ever reads them."""
-        last: dict[Any, int] = {}
-        while not app.should_stop:
-            await asyncio.sleep(LAG_COMMIT_SECONDS)
-            offsets = {s.source: s.durable for s in owner.live() if last.get(s.source) != s.durable}
-            if offsets and not app.rebalancing and await _commit(app, offsets):
-                last.update(offsets)
-
-    return commit_for_monitors
-
-
-def _measure(app: faust.App, owner: Owner, telemetry: Telemetry) -> Callable[..., Awaitable[None]]:
-    async def measure() -> None:
-        """Tell how far each shard is, and how far behind."""
-        told: set[TopicPartition] = set()
-        stages: set[str] = set()
-        while not app.should_stop:
-            await asyncio.sleep(MEASURE_SECONDS)
-            shards = {shard.source: shard for shard in owner.live()}
-            for tp in told - shards.keys():
-                telemetry.forget(tp.topic, tp.partition)
-            stages |= {shard.stage.name for shard in shards.values()}
-            owned = Counter(shard.stage.name for shard in shards.values())
-            telemetry.owned({stage: owned[stage] for stage in stages})
-            for tp, shard in shards.items():
-                lag = await _lag(app, shard)
-                if lag is not None:
-                    telemetry.lag(tp.topic, tp.partition, lag)
-                telemetry.last_event(tp.topic, tp.partition, shard.stage.data_as_of_ms)
-            told = set(shards)
-
-    return measure
-
-
-async def _lag(app: faust.App, shard: Shard) -> int | None:
-    """Records that are not committed by the shard; transaction markers at the end do not count."""
-    try:
-        end = app.consumer.highwater(shard.source)
-        fetched = await app.consumer.position(shard.source)
-    except Exception as error:  # noqa: BLE001 - not assigned just now
-        log.debug("no position of %s: %r", shard.name, error)
-        return None
-    if end is None or fetched is None:
-        return None
-    delivered = cast("_ChunkScheduler", app.consumer.scheduler).ends.get(shard.source, -1)
-    is_applied = shard.durable == shard.next and delivered < shard.next
-    return int(max(0, end - (max(fetched, shard.next) if is_applied else shard.durable)))

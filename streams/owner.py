@@ -11,7 +11,8 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from streams.shard import LossError, Shard
+from streams.broker import LossError
+from streams.shard import Shard
 from streams.stage import Record
 
 log: Final = logging.getLogger(__name__)

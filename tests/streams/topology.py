@@ -20,8 +20,7 @@ from cc_stream.report.collect import Collected, Reader
 from cc_stream.simulate.outbox import Arrival
 from cc_stream.topics import Topics, topics
 from streams.board import Board, BoardPlan
-from streams.copy import Copy
-from streams.floor import Agents, Calls, Plan
+from streams.floor import Agents, Calls, Copy, Plan
 from streams.stage import POSITION_KEY
 
 

@@ -21,10 +21,10 @@ from cc_stream.reference import ReferenceData, Terms, terms_of
 from cc_stream.sinks.sink import ShardStatus, Update
 from cc_stream.topics import Topics
 from cc_stream.view import Entity, order_of
-from streams.rows import Row, Rows
-from streams.show import Moment, Ranking, views_of
+from streams.board.rows import Row, Rows
+from streams.board.show import Moment, Ranking, views_of
+from streams.board.watch import Watch
 from streams.stage import Cut, Record, Write
-from streams.watch import Watch
 
 TICK_KEY: Final = b"tick"
 """The key of a record that asks for one full tick (`deltas.Tick`)."""

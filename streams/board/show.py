@@ -16,7 +16,7 @@ from cc_stream.leaderboard import (
 )
 from cc_stream.panes import TODAY, WINDOWS
 from cc_stream.view import FLOOR_ID, LIVE_VIEW, View, figures, live_metrics, named, window_metrics
-from streams.rows import Row, Rows
+from streams.board.rows import Row, Rows
 
 
 class Moment(Struct, frozen=True):

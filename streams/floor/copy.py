@@ -10,7 +10,7 @@ from typing import Any
 from cc_stream.contracts import decode_chunk
 from cc_stream.dead_letters import dead_letter
 from cc_stream.events import REFERENCE_EVENTS, Refused
-from streams.floor import Plan
+from streams.floor.intake import Plan
 from streams.stage import Cut, Record, Write
 
 

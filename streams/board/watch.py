@@ -7,7 +7,7 @@ from cc_stream.alerts import ALERT_WINDOW, RULES, AlertLevels, levels_of
 from cc_stream.alerts.engine import START, Alert, AlertState, Watched, evaluate
 from cc_stream.reference import ReferenceData
 from cc_stream.view import figures
-from streams.rows import Row
+from streams.board.rows import Row
 
 EVERY_MS: Final = 1_000
 

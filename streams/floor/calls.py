@@ -1,0 +1,123 @@
+"""The floor stage of the calls topic: contacts."""
+
+from collections import OrderedDict
+from typing import Any, Final, cast
+
+import orjson
+
+from cc_stream import contact_log
+from cc_stream.admit import Verdict, admit_call
+from cc_stream.contact_log import Contact
+from cc_stream.contact_record import contact_record
+from cc_stream.events import Event
+from streams.floor.intake import LOG, REPORTED, Intake, Plan, key_of_state, pack
+from streams.stage import Record, Write
+
+AT_HAND: Final = 20_000
+"""Contacts of a shard that stay decoded; the rest lies packed until it is touched."""
+SWEEP_STEP_MS: Final = 60_000
+
+
+class Calls(Intake):
+    """Keeps contacts, and writes a record of each that has ended."""
+
+    name = "calls"
+
+    def __init__(self, plan: Plan, partition: int) -> None:
+        topics = plan.topics
+        super().__init__(plan, partition, topics.calls.partitions, topics.contacts_changelog.name)
+        self.touched: dict[tuple[str, str], None] = {}
+        self.reports: set[tuple[str, str]] = set()
+        self.at_hand: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.expiring: dict[int, set[tuple[str, str]]] = {}
+        self.swept_ms = 0
+
+    def _admit(self, event: Event, record: Record) -> Verdict:
+        return admit_call(self.ledger, event, record.key, record.timestamp)
+
+    def _touched(self, log: tuple[str, str]) -> None:
+        if log in self.ledger.contacts:
+            self.touched[log] = None
+        else:
+            self.reports.add(log)
+
+    def _reference_for_boards(self) -> list[Any]:
+        """Every shard has the same reference data; the first tells it to the boards."""
+        if self.partition != 0:
+            return []
+        reference = self.ledger.reference
+        return [(*entity, reference.dump_one(entity)) for entity in sorted(self.learned)]
+
+    def _cut_logs(self) -> list[Write]:
+        writes = []
+        for log in self.touched:
+            contact = cast("Contact", self.ledger.contacts[log])
+            packed = contact_log.pack(contact)
+            writes.append(Write(self.changelog, self.partition, key_of_state(LOG, *log), packed))
+            if contact.has_closed:
+                writes.append(self._record(log, contact))
+            self._expires(log, contact)
+            self.at_hand[log] = None
+            self.at_hand.move_to_end(log)
+        self.touched.clear()
+        for log in self.reports:
+            packed = pack(self.ledger.reported[log])
+            writes.append(
+                Write(self.changelog, self.partition, key_of_state(REPORTED, *log), packed)
+            )
+        self.reports.clear()
+        self._pack_the_rest()
+        # After the touched ones: a contact may end and go in one flush of history.
+        return writes + self._sweep()
+
+    def _record(self, log: tuple[str, str], contact: Contact) -> Write:
+        tenant, contact_id = log
+        key = f"{tenant}/{contact_id}".encode()
+        value = orjson.dumps(contact_record(tenant, contact_id, contact))
+        return Write(self.plan.topics.contacts.name, None, key, value)
+
+    def _pack_the_rest(self) -> None:
+        contacts = self.ledger.contacts
+        while len(self.at_hand) > AT_HAND:
+            log, _ = self.at_hand.popitem(last=False)
+            contact = contacts.get(log)
+            if type(contact) is Contact:
+                contacts[log] = contact_log.pack(contact)
+
+    def _expires(self, log: tuple[str, str], contact: Contact) -> None:
+        keep_ms = self.ledger.keep_ms(contact.channel)
+        if keep_ms is not None:
+            step = (contact.last_ms + keep_ms) // SWEEP_STEP_MS + 1
+            self.expiring.setdefault(step, set()).add(log)
+
+    def _sweep(self) -> list[Write]:
+        """Let go of the logs that admission treats as gone; only memory depends on when."""
+        now = self.ledger.latest_ms // SWEEP_STEP_MS
+        writes = []
+        for step in [step for step in self.expiring if step <= now]:
+            for log in self.expiring.pop(step):
+                contact = self.ledger.opened(log)
+                if contact is None:
+                    continue
+                if self.ledger.is_gone(contact):
+                    del self.ledger.contacts[log]
+                    self.at_hand.pop(log, None)
+                    key = key_of_state(LOG, *log)
+                    writes.append(Write(self.changelog, self.partition, key, None))
+                else:
+                    keep_ms = self.ledger.keep_ms(contact.channel) or 0
+                    self.at_hand[log] = None
+                    again = max(now + 1, (contact.last_ms + keep_ms) // SWEEP_STEP_MS + 1)
+                    self.expiring.setdefault(again, set()).add(log)
+        return writes
+
+    def _restore_log(self, names: list[Any], value: bytes) -> None:
+        self.ledger.contacts[names[0], names[1]] = value
+
+    def resume(self, memory: dict[str, Any]) -> None:
+        """See Stage."""
+        super().resume(memory)
+        now = self.ledger.latest_ms // SWEEP_STEP_MS
+        for log in self.ledger.contacts:
+            # Looked at once within the next hour, and then kept where it belongs.
+            self.expiring.setdefault(now + 1 + hash(log) % 60, set()).add(log)

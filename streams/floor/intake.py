@@ -1,0 +1,206 @@
+"""What both floor stages share: decoding, admission, deltas, dead letters, reference data."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from cc_stream.admit import Admitted, Learned, Ledger, Limits, Verdict
+from cc_stream.contracts import Decoded, decode_chunk
+from cc_stream.dead_letters import dead_letter
+from cc_stream.deltas import Batch, Deltas, encode, split
+from cc_stream.events import Event, Refused
+from cc_stream.topics import Topics
+from streams.stage import Cut, Record, Write
+
+HISTORY_MS: Final = 300_000
+"""Events that lie this far behind their broker time are history: no alerts from them."""
+LOG, REFERENCE, REPORTED = b"c", b"r", b"q"
+"""The first part of a changelog key: a log, reference data, what a source reports of a queue."""
+
+pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder().decode
+
+
+class FloorCounts(Protocol):
+    """Where a floor stage reports what it saw (telemetry)."""
+
+    def decoded(self, stage: str, records: int, unknown_fields: int) -> None:
+        """Records taken in, and fields that were ignored."""
+
+    def verdicts(self, stage: str, by_kind: Counter[str], refused: Counter[str]) -> None:
+        """How many of each verdict, and dead letters by rule."""
+
+
+class Plan(Struct, frozen=True):
+    """What a floor shard needs to know of the installation."""
+
+    topics: Topics
+    limits: Limits
+    counts: FloorCounts
+
+
+class Intake:
+    """What both stages share: admission, deltas, dead letters, reference data."""
+
+    name: str
+
+    def __init__(self, plan: Plan, partition: int, partitions: int, changelog: str) -> None:
+        self.plan = plan
+        self.partition = partition
+        self.changelog = changelog
+        self.boards = plan.topics.deltas.partitions
+        self.ledger = Ledger(plan.limits, (partition, partitions))
+        self.deltas = Deltas()
+        self.numbers = [0] * self.boards
+        self.letters: list[Write] = []
+        self.learned: set[tuple[str, str, str]] = set()
+        self.arrived_ms: int | None = None
+        self.history = False
+        self.admitted = 0
+        self.dirty = False
+
+    @property
+    def data_as_of_ms(self) -> int:
+        """See Stage."""
+        return self.ledger.latest_ms
+
+    def started(self, _generation_ms: int, _offset: int) -> None:
+        """See Stage."""
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """See Stage."""
+        outcomes, unknown_fields = decode_chunk(records)
+        kinds: Counter[str] = Counter()
+        refused: Counter[str] = Counter()
+        for record, outcome in zip(records, outcomes, strict=True):
+            verdict = self._judge(record, outcome)
+            kind = type(verdict)
+            if kind is Admitted:
+                self._count(cast("Admitted", verdict))
+            elif kind is Refused:
+                refused[cast("Refused", verdict).rule] += 1
+                self._bury(cast("Refused", verdict), record)
+            kinds[kind.__name__] += 1
+        self._arrived(records[-1].timestamp)
+        self.dirty = True
+        self.plan.counts.decoded(self.name, len(records), unknown_fields)
+        self.plan.counts.verdicts(self.name, kinds, refused)
+
+    def _judge(self, record: Record, outcome: Decoded) -> Verdict:
+        if type(outcome) is Refused:
+            return outcome
+        event = cast("Event", outcome)
+        verdict = self._admit(event, record)
+        if type(verdict) is Learned:
+            entity = self.ledger.reference.entity_of(event)
+            self.learned.add(entity)
+        return verdict
+
+    def _admit(self, event: Event, record: Record) -> Verdict:
+        raise NotImplementedError
+
+    def _count(self, verdict: Admitted) -> None:
+        self.admitted += 1
+        tenant = verdict.log[0]
+        change, deltas = verdict.change, self.deltas
+        for fact in change.taken_back:
+            deltas.add(fact, tenant, -1)
+        for fact in change.added:
+            deltas.add(fact, tenant, 1)
+        self._touched(verdict.log)
+
+    def _touched(self, log: tuple[str, str]) -> None:
+        raise NotImplementedError
+
+    def _bury(self, refused: Refused, record: Record) -> None:
+        letter = dead_letter(refused, record)
+        topic = self.plan.topics.dead_letters.name
+        self.letters.append(Write(topic, None, letter.key, letter.value, letter.headers))
+
+    def _arrived(self, broker_ms: int) -> None:
+        self.arrived_ms = broker_ms
+        self.history = broker_ms - self.ledger.latest_ms > HISTORY_MS
+
+    def is_dirty(self, _now_ms: int) -> bool:
+        """See Stage."""
+        return self.dirty
+
+    def cut(self, _now_ms: int) -> Cut:
+        """See Stage."""
+        writes = self._cut_logs() + self._cut_reference() + self.letters
+        self.letters = []
+        writes += self._cut_deltas()
+        self.dirty = False
+        memory = {"numbers": self.numbers, "streams": self.ledger.stream_ms}
+        return Cut(writes, memory, nothing)
+
+    def _cut_logs(self) -> list[Write]:
+        raise NotImplementedError
+
+    def _cut_deltas(self) -> list[Write]:
+        batches = split(self.deltas, self.boards)
+        reference = self._reference_for_boards()
+        if reference:
+            for board in range(self.boards):
+                batches.setdefault(board, [([], [])])
+        writes = []
+        for board, parts in batches.items():
+            for index, (vectors, times) in enumerate(parts):
+                self.numbers[board] += 1
+                batch = Batch(
+                    f"{self.name}-{self.partition}",
+                    self.numbers[board],
+                    dict(self.ledger.stream_ms),
+                    self.arrived_ms,
+                    self.history,
+                    self.admitted,
+                    vectors,
+                    times,
+                    reference if index == 0 else [],
+                )
+                writes.append(Write(self.plan.topics.deltas.name, board, None, encode(batch)))
+                self.admitted = 0
+        self.deltas = Deltas()
+        self.arrived_ms = None
+        self.learned.clear()
+        return writes
+
+    def _reference_for_boards(self) -> list[Any]:
+        return []
+
+    def _cut_reference(self) -> list[Write]:
+        return [
+            Write(self.changelog, self.partition, key_of_state(REFERENCE, *entity), pack(changes))
+            for entity in sorted(self.learned)
+            for changes in [self.ledger.reference.dump_one(entity)]
+        ]
+
+    def resume(self, memory: dict[str, Any]) -> None:
+        """See Stage."""
+        self.numbers = list(memory["numbers"])
+        self.ledger.stream_ms = dict(memory["streams"])
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """See Stage."""
+        kind, *names = unpack(key)
+        if kind == REFERENCE:
+            self.ledger.reference.restore([(*names, unpack(value))])
+        elif kind == REPORTED:
+            self.ledger.reported[names[0], names[1]] = tuple(unpack(value))
+        else:
+            self._restore_log(names, value)
+
+    def _restore_log(self, names: list[Any], value: bytes) -> None:
+        raise NotImplementedError
+
+
+def key_of_state(kind: bytes, *names: str | int) -> bytes:
+    """The changelog key of something."""
+    return pack((kind, *names))
+
+
+def nothing() -> None:
+    """Nothing waits for the commit of a floor shard."""
