@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from cc_stream.contact_log import Change, difference
-from cc_stream.events import ACTIVITIES
+from cc_stream.events import ACTIVITIES, AGENT_STATES
 from cc_stream.facts import Fact, OpenState, StateTime
 
 DEFAULT_MAX_AGE_MS: Final = 16 * 3_600_000
@@ -36,8 +36,12 @@ class StateEntry(Struct, frozen=True, gc=False, array_like=True):
     queues: tuple[str, ...] = ()
 
 
-place: Final = attrgetter("time_ms", "sequence", "key")
-"""The total order of a timeline."""
+_RANKS: Final = {state: rank for rank, state in enumerate(AGENT_STATES)}
+
+
+def place(entry: StateEntry) -> tuple[int, int, int, int]:
+    """The total order of a timeline; at the same moment an activity comes after a presence."""
+    return entry.time_ms, entry.sequence, _RANKS[entry.state], entry.key
 
 
 class Span(Struct, gc=False):

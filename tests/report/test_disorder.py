@@ -58,3 +58,14 @@ def test_a_transfer_goes_to_the_queue_that_it_names_not_to_a_consultation_that_f
     feed.queued(51, queue="billing").answered(60, agent="bob").ended(90)
     received = {line.entity.id: line.metrics["transferred_in"] for line in feed.lines(by="queue")}
     assert received == {"sales": 0, "tech": 0, "billing": 1}
+
+
+@pytest.mark.parametrize("first", ["a", "b", "c", "d"])
+def test_states_of_one_moment_have_an_order_whatever_their_ids(first: str) -> None:
+    # Available, rung and connected within one second of the source's clock: the agent talks.
+    feed = Feed()
+    for state in ("on_contact", "ringing", "available"):
+        data = ev.AgentStateChanged("ann", state)
+        feed.add(ev.AgentStateChangedEvent, 0, data, id=f"{first}-{state}")
+    metrics = feed.state(100, "offline").metrics("agent", "ann")
+    assert (metrics["login_seconds"], metrics["occupancy"]) == (100.0, 1.0)
