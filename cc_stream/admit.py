@@ -92,6 +92,7 @@ Verdict = Admitted | Refused | Repeated | Learned | Ignored
 REPEATED: Final = Repeated()
 LEARNED: Final = Learned()
 IGNORED: Final = Ignored()
+WRONG_PARTITION: Final = Refused("wrong_partition", "", "the key belongs to another partition")
 
 
 class Ledger:
@@ -209,13 +210,19 @@ def _late(ledger: Ledger, source: str, time_ms: int) -> Refused | None:
     return Refused("late", "$.time", f"{behind_ms} ms behind its source, at most {grace_ms}")
 
 
+def _is_elsewhere(ledger: Ledger, key: str) -> bool:
+    """Whether a key's log belongs into another partition."""
+    if ledger.partition is None:
+        return False
+    index, count = ledger.partition
+    return partition_of(key.encode(), count) != index
+
+
 def _open_log(
     ledger: Ledger, log: tuple[str, str], source: str, entry: Entry
 ) -> Admitted | Refused:
-    if ledger.partition is not None:
-        index, count = ledger.partition
-        if partition_of(log[1].encode(), count) != index:
-            return Refused("wrong_partition", "", "the key belongs to another partition")
+    if _is_elsewhere(ledger, log[1]):
+        return WRONG_PARTITION
     contact = Contact(source)
     change = contact.add(entry)
     keep_ms = ledger.keep_ms(contact.channel)
@@ -274,6 +281,8 @@ def _reported(
     log = (event.tenant, queue)
     new = (time_ms, identity(event), len(event.data.waiting))
     old = ledger.reported.get(log)
+    if old is None and _is_elsewhere(ledger, queue):
+        return WRONG_PARTITION
     if old is not None and new <= old:
         return REPEATED
     ledger.reported[log] = new
@@ -299,10 +308,8 @@ def admit_agent(
     log = (event.tenant, agent_id)
     agent = ledger.agents.get(log)
     if agent is None:
-        if ledger.partition is not None:
-            index, count = ledger.partition
-            if partition_of(agent_id.encode(), count) != index:
-                return Refused("wrong_partition", "", "the key belongs to another partition")
+        if _is_elsewhere(ledger, agent_id):
+            return WRONG_PARTITION
         agent = ledger.agents[log] = Agent(agent_id, max_age_ms=ledger.limits.agent_max_age_ms)
     return _admit_state(ledger, event, data, agent, log, time_ms)
 
@@ -316,6 +323,8 @@ def _admit_state(
     time_ms: int,
 ) -> Verdict:
     since_ms = time_ms if data.since is None else to_ms(data.since)
+    if since_ms > time_ms:
+        return Refused("bad_value", "$.data.since", "after the event itself")
     if ledger.limits.grace_ms is not None:
         agent.forget_before(ledger.stream_ms[event.source] - ledger.limits.grace_ms)
     team = data.team or ledger.reference.team(event.tenant, agent.id, since_ms)
@@ -327,8 +336,6 @@ def _admit_state(
         if ledger.limits.grace_ms is not None:
             oldest_ms = ledger.stream_ms[event.source] - ledger.limits.grace_ms
             since_ms = max(since_ms, oldest_ms, agent.kept_from_ms)
-    elif since_ms > time_ms:
-        return Refused("bad_value", "$.data.since", "after the event itself")
     elif since_ms < time_ms:
         refused = _late(ledger, event.source, since_ms)
         if refused is not None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cc_stream import events as ev
-from tests.report.feed import Feed
+from tests.report.feed import Feed, moment
 
 
 def counted(feed: Feed, queue: str = "sales") -> tuple[Any, ...]:
@@ -69,3 +69,12 @@ def test_states_of_one_moment_have_an_order_whatever_their_ids(first: str) -> No
         feed.add(ev.AgentStateChangedEvent, 0, data, id=f"{first}-{state}")
     metrics = feed.state(100, "offline").metrics("agent", "ann")
     assert (metrics["login_seconds"], metrics["occupancy"]) == (100.0, 1.0)
+
+
+def test_a_snapshot_that_tells_the_future_is_refused() -> None:
+    feed = Feed().state(0, "available")
+    snapshot = ev.AgentSnapshot("ann", "break", moment(90_000))
+    feed.add(ev.AgentSnapshotEvent, 10, snapshot).state(100, "offline")
+    metrics = feed.metrics("agent", "ann")
+    assert (metrics["login_seconds"], metrics["pause_seconds"]) == (100.0, 0.0)
+    assert metrics["agents_by_state"] == {"offline": 1}
