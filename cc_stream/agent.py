@@ -83,10 +83,7 @@ def contributions(
     agent: str, timeline: Sequence[StateEntry], max_age_ms: int = DEFAULT_MAX_AGE_MS
 ) -> list[Fact]:
     """The definition: every fact of a timeline, which may come in any order."""
-    facts: list[Fact] = []
-    for span in spans(sorted(timeline, key=place)):
-        facts.append(_fact(agent, span, max_age_ms))
-    return facts
+    return [_fact(agent, span, max_age_ms) for span in spans(sorted(timeline, key=place))]
 
 
 def _fact(agent: str, span: Span, max_age_ms: int) -> Fact:
@@ -143,14 +140,14 @@ class Agent:
             entries.append(entry)
             return Change((), self._facts())
         last = entries[-1]
-        if place(entry) > place(last):
-            if entry.state != "wrapup" and not _same(last, entry) and self._settled():
-                entries.append(entry)
-                closed = _fact(self.id, Span(last, entry.time_ms), self.max_age_ms)
-                return Change(
-                    (_fact(self.id, Span(last), self.max_age_ms),),
-                    (closed, _fact(self.id, Span(entry), self.max_age_ms)),
-                )
+        is_next = place(entry) > place(last) and entry.state != "wrapup"
+        if is_next and not _same(last, entry) and self._settled():
+            entries.append(entry)
+            closed = _fact(self.id, Span(last, entry.time_ms), self.max_age_ms)
+            return Change(
+                (_fact(self.id, Span(last), self.max_age_ms),),
+                (closed, _fact(self.id, Span(entry), self.max_age_ms)),
+            )
         base = self._base(entry.time_ms - 1)
         before = self._facts(base)
         insort(entries, entry, key=place)
@@ -158,7 +155,8 @@ class Agent:
 
     def _settled(self) -> bool:
         """Whether the last entry is the state in force, not a repeat of one before it."""
-        return len(self.entries) < 2 or not _same(self.entries[-2], self.entries[-1])
+        before = self.entries[-2:-1]
+        return not before or not _same(before[0], self.entries[-1])
 
     def replace(self, old: StateEntry, new: StateEntry) -> Change:
         """Put `new` in the place of `old`; returns what that changes."""
@@ -208,4 +206,3 @@ def pack(entry: StateEntry) -> bytes:
 def unpack(packed: bytes) -> StateEntry:
     """The entry that `pack` wrote."""
     return msgspec.msgpack.decode(packed, type=StateEntry)
-

@@ -53,9 +53,10 @@ class Segment:
     """One queue visit and one agent leg while a log is read; None is what is not known."""
 
     __slots__ = (
-        "agent", "answered_ms", "campaign", "ended_ms", "facts", "first", "held_since", "hold_known",
-        "hold_ms", "hold_sum", "left_ms", "left_reason", "lost", "notes", "outcomes", "planned_ms",
-        "queue", "queued_ms", "segment_id", "talk_ms", "team", "transferred_in", "transferred_ms",
+        "agent", "answered_ms", "campaign", "ended_ms", "facts", "first", "held_since",
+        "hold_known", "hold_ms", "hold_sum", "left_ms", "left_reason", "lost", "notes", "outcomes",
+        "planned_ms", "queue", "queued_ms", "segment_id", "talk_ms", "team", "transferred_in",
+        "transferred_ms",
         "wait_ms", "wrap_ended_ms", "wrap_ms", "wrap_started_ms", "wrapup_expected",
     )  # fmt: skip
 
@@ -545,9 +546,7 @@ def _noted(s: Segment, note: Entry, start: int, agent: str, team: str) -> Fact:
     at, queue, campaign = note.time_ms, s.queue, s.campaign
     if isinstance(data, Survey):
         low, high = data.scale_min, data.scale_max
-        return Surveyed(
-            at, start, queue, campaign, agent, team, data.score, low, high, data.kind
-        )
+        return Surveyed(at, start, queue, campaign, agent, team, data.score, low, high, data.kind)
     assert isinstance(data, Quality)
     critical = bool(data.critical_fail)
     return Scored(at, start, queue, campaign, agent, team, data.score, data.max, critical)

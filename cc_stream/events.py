@@ -42,9 +42,7 @@ AgentState = Literal[
     "wrapup",
 ]
 RejectReason = Literal["full", "closed", "join_empty", "divert"]
-ExitReason = Literal[
-    "abandoned", "timeout", "key", "empty", "withdrawn", "callback", "overflow"
-]
+ExitReason = Literal["abandoned", "timeout", "key", "empty", "withdrawn", "callback", "overflow"]
 OfferFailReason = Literal["no_answer", "rejected", "canceled", "error", "dumped"]
 TransferKind = Literal["blind", "attended", "queue"]
 
@@ -442,7 +440,7 @@ class SourceRestartedEvent(Event, frozen=True, kw_only=True, tag="cc.source.rest
 
 
 CONTACT_EVENTS: Final[tuple[type[Event], ...]] = (
-    # The order is the tie order of events at the same moment without a sequence (SOURCES section 1).
+    # In the tie order of events of the same moment that have no sequence.
     CallQueued,
     CallRejected,
     CallOffered,

@@ -51,7 +51,7 @@ def _anything(_: type) -> dict[str, Any]:
     return {"description": "any JSON value"}
 
 
-def _open(node: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _open(node: Any) -> Any:
     """The same schema without `additionalProperties: false`, and with offsets asked for."""
     if isinstance(node, list):
         return [_open(item) for item in node]

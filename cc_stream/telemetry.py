@@ -188,7 +188,7 @@ class Telemetry:
         """
         return Exposition(self.registry, host, port)
 
-    def _of(self, name: str, *labels: str) -> Any:  # noqa: ANN401 - counter, gauge or histogram
+    def _of(self, name: str, *labels: str) -> Any:
         """The child with these labels; looked up once, for the library's own lookup is slow."""
         child = self._children.get((name, *labels))
         if child is None:

@@ -227,5 +227,5 @@ def alert_line(alert: "Alert") -> AlertLine:
     )
 
 
-def _moment_ms(text: Any) -> int | None:  # noqa: ANN401 - a figure
+def _moment_ms(text: Any) -> int | None:
     return to_ms(datetime.fromisoformat(text)) if isinstance(text, str) else None

@@ -37,11 +37,11 @@ class Span(NamedTuple):
     realtime: bool
 
 
-def _floor(metavar: str, text: str) -> Any:  # noqa: ANN401 - as typer.Option itself
+def _floor(metavar: str, text: str) -> Any:
     return typer.Option(metavar=metavar, help=text, rich_help_panel=FLOOR)
 
 
-def _fault(text: str) -> Any:  # noqa: ANN401 - as typer.Option itself
+def _fault(text: str) -> Any:
     return typer.Option(metavar="SHARE", help=text, rich_help_panel=FAULTS, show_default=False)
 
 

@@ -15,7 +15,5 @@ def _answered(_fact: Answered, vector: Vector) -> None:
 METRIC = Metric(
     slots=(ANSWERED,),
     counts=(Count(Answered, ROWS, _answered),),
-    readings=(
-        Reading("answered", OF_ALL, lambda f: f.count(ANSWERED), "Connected to an agent"),
-    ),
+    readings=(Reading("answered", OF_ALL, lambda f: f.count(ANSWERED), "Connected to an agent"),),
 )

@@ -14,7 +14,5 @@ def _failed(_fact: OfferFailed, vector: Vector) -> None:
 METRIC = Metric(
     slots=(OFFER_FAILED,),
     counts=(Count(OfferFailed, ROWS, _failed),),
-    readings=(
-        Reading("offer_failed", OF_ALL, lambda f: f.count(OFFER_FAILED), "Rung in vain"),
-    ),
+    readings=(Reading("offer_failed", OF_ALL, lambda f: f.count(OFFER_FAILED), "Rung in vain"),),
 )

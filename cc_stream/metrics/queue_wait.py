@@ -49,9 +49,7 @@ def _abandoned_mean(figures: Figures) -> float | None:
 
 
 def _at(share: float, name: str, text: str) -> Reading:
-    return Reading(
-        name, OF_QUEUES, lambda f: percentile(f.buckets(ANSWERED_WAITS), share), text
-    )
+    return Reading(name, OF_QUEUES, lambda f: percentile(f.buckets(ANSWERED_WAITS), share), text)
 
 
 def _short(figures: Figures) -> int:
@@ -69,6 +67,8 @@ METRIC = Metric(
         _at(0.9, "queue_wait_p90_seconds", "90th percentile wait of answered, whole seconds"),
         _at(0.95, "queue_wait_p95_seconds", "95th percentile wait of answered, whole seconds"),
         _at(1.0, "queue_wait_max_seconds", "Longest wait of answered, whole seconds"),
-        Reading("abandoned_wait_mean_seconds", OF_QUEUES, _abandoned_mean, "Mean wait of abandoned"),
+        Reading(
+            "abandoned_wait_mean_seconds", OF_QUEUES, _abandoned_mean, "Mean wait of abandoned"
+        ),
     ),
 )

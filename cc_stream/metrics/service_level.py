@@ -73,11 +73,7 @@ METRIC = Metric(
             lambda f: f.terms.service_level_formula,
             "The formula of service_level",
         ),
-        Reading(
-            "service_level_seconds", OF_QUEUES, lambda f: f.terms.service_level_seconds, "T"
-        ),
-        Reading(
-            "short_abandon_seconds", OF_QUEUES, lambda f: f.terms.short_abandon_seconds, "S"
-        ),
+        Reading("service_level_seconds", OF_QUEUES, lambda f: f.terms.service_level_seconds, "T"),
+        Reading("short_abandon_seconds", OF_QUEUES, lambda f: f.terms.short_abandon_seconds, "S"),
     ),
 )

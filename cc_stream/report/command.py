@@ -28,7 +28,7 @@ _WRITERS: Final = {"table": write_table, "json": write_json, "csv": write_csv}
 MAX_SECONDS: Final = 86_400
 
 
-def ask_of(  # noqa: PLR0913 - one argument an option
+def ask_of(
     *,
     by: str = "queue",
     window: str = "all",
@@ -62,7 +62,7 @@ def ask_of(  # noqa: PLR0913 - one argument an option
     )
 
 
-def report_files(  # noqa: PLR0913, PLR0917 - one argument an option
+def report_files(
     source: str,
     paths: Sequence[Path],
     ask: Ask,
@@ -98,7 +98,7 @@ def report_files(  # noqa: PLR0913, PLR0917 - one argument an option
     _write(made, output, out, errors)
 
 
-async def report_topics(  # noqa: PLR0913, PLR0917 - one argument an option
+async def report_topics(
     bootstrap: str,
     topics: Topics,
     limits: Limits,

@@ -21,7 +21,7 @@ Told = Callable[[int], None]
 """Is told how many bytes were read since the last call."""
 
 
-def collect_files(  # noqa: PLR0913, PLR0917 - what a command line says about files
+def collect_files(
     source: str,
     paths: Sequence[Path],
     as_of_ms: int | None = None,

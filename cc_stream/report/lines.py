@@ -107,7 +107,7 @@ def _explicit(ask: Ask, terms: Terms) -> Terms:
     return replace(terms, **given)
 
 
-def _lines(  # noqa: PLR0913, PLR0917 - one entity, and all that its lines depend on
+def _lines(
     book: Book, ask: Ask, entity: Entity, terms: Terms, span: Window, as_of_ms: int
 ) -> Iterator[Line]:
     live = book.live(entity)
@@ -138,7 +138,7 @@ def _touched(
     return touched
 
 
-def _line(  # noqa: PLR0913, PLR0917 - what `figures` needs
+def _line(
     entity: Entity, window: Window, as_of_ms: int, vector: Vector, live: Vector, terms: Terms
 ) -> Line:
     of = figures(entity.kind, window, as_of_ms, vector, live, terms)

@@ -10,7 +10,7 @@ from cc_stream.sinks.reader import Reader
 from cc_stream.topics import Topics
 
 
-async def compare_live(  # noqa: PLR0913 - the servers, and what the installation says
+async def compare_live(
     reader: Reader,
     bootstrap: str,
     topics: Topics,

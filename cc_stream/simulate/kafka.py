@@ -77,7 +77,7 @@ def _unheard(_progress: WriteProgress) -> None:
     """Nobody wants to know."""
 
 
-async def write_to_kafka(  # noqa: PLR0913 - the edge: each is one thing that a caller decides
+async def write_to_kafka(
     arrivals: Iterable[Arrival],
     bootstrap: str,
     topics: EventTopics,
@@ -235,7 +235,7 @@ class _Batches:
 class _Pace:
     """When to wait, and when to tell how far it is."""
 
-    def __init__(  # noqa: PLR0913 - private: the writer's own arguments
+    def __init__(
         self,
         stop: asyncio.Event,
         progress: Progress,

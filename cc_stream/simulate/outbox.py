@@ -71,7 +71,7 @@ class Outbox:
             self._prefix = to_rfc3339(now_ms)[:20]
         return f"{self._prefix}{rest:03d}Z"
 
-    def send(  # noqa: PLR0913, PLR0917 - the hot path: one call an event, no object between
+    def send(
         self,
         now_ms: int,
         topic: TopicName,

@@ -179,5 +179,5 @@ def _whole(fields: Mapping[str, str], name: str) -> int | None:
     return int(fields[name]) if name in fields else None
 
 
-def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _json(text: str) -> Any:
     return orjson.loads(text)

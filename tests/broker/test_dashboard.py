@@ -50,7 +50,7 @@ class Prometheus(Server):
         data = f"--storage.tsdb.path={self.folder / 'data'}"
         return [program, f"--config.file={path}", data, address]
 
-    def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str, **parameters: str) -> Any:
         """The data of an answer of its API."""
         query = urllib.parse.urlencode(parameters)
         url = f"http://{LOOPBACK}:{self.port}/{path}?{query}"

@@ -128,7 +128,7 @@ def pieces(rng: random.Random) -> Iterator[tuple[bytes, bool]]:
 def test_killed_at_any_moment_every_event_is_there_once(
     kafka: KafkaServer, unique_name: str, names: Topics, tmp_path: Path
 ) -> None:
-    rng = random.Random(3)  # noqa: S311 - the same moments in every run
+    rng = random.Random(3)
     path = tmp_path / "queue_log"
     path.touch()
     follower = Follower(kafka.bootstrap, unique_name, path)

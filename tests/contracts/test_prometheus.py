@@ -223,7 +223,7 @@ def test_values_of_measures(telemetry: Telemetry) -> None:
     assert value("cc_shard_lag_records", place) == 5
 
 
-def get(url: str, **headers: str) -> Any:  # noqa: ANN401 - urllib's own type
+def get(url: str, **headers: str) -> Any:
     return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5)  # noqa: S310
 
 

@@ -1,6 +1,6 @@
 """Events written down as short as a table: `at` is seconds after START (a Sunday, 08:00 UTC)."""
 
-# ruff: noqa: ANN401 - fields are passed on to the event types, which check them
+
 
 from datetime import datetime, timedelta
 from typing import Any

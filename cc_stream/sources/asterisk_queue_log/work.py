@@ -129,7 +129,7 @@ class Work:
         """Count a line that is known to carry no event."""
         self.ignored[what] = self.ignored.get(what, 0) + 1
 
-    def emit(  # noqa: PLR0913 - the envelope has that many attributes
+    def emit(
         self,
         kind: Callable[..., Event],
         data: object,
@@ -161,5 +161,5 @@ def moment(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=ms)
 
 
-def _subject(data: Any) -> str | None:  # noqa: ANN401 - any event's data
+def _subject(data: Any) -> str | None:
     return getattr(data, "contact_id", None) or getattr(data, "agent_id", None)
