@@ -57,7 +57,8 @@ class Copy:
     def _copy(self, record: Record) -> None:
         for topic in (self.plan.topics.calls, self.plan.topics.agents):
             for partition in range(topic.partitions):
-                self.writes.append(Write(topic.name, partition, record.key, record.value))
+                copied = Write(topic.name, partition, record.key, record.value, record.headers)
+                self.writes.append(copied)
 
     def is_dirty(self, _now_ms: int) -> bool:
         """See Stage."""
