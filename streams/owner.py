@@ -95,6 +95,7 @@ class Owner:
         if self.shards.get(tp) is not shard:
             return
         del self.shards[tp]
+        shard.live = False  # at once: a flush that waits must not store half a chunk
         self._spawn(shard.release())
         self.dropped(shard.name)
         if isinstance(error, LossError):
