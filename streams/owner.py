@@ -82,13 +82,15 @@ class Owner:
             return
         try:
             async with self._loading:
+                if self.shards.get(tp) is not shard:
+                    return  # taken away while it waited: its new owner must not be fenced
                 await shard.acquire()
-            if self.shards.get(tp) is not shard:
-                await shard.release()
-                return
-            await self.seek(tp, shard.next)
+            if self.shards.get(tp) is shard:
+                await self.seek(tp, shard.next)
         except Exception as error:  # noqa: BLE001 - the one error policy of shards
             await self.failed(tp, shard, error)
+        if self.shards.get(tp) is not shard:
+            await shard.release()  # taken away while it loaded
 
     async def failed(self, tp: TopicPartition, shard: Shard, error: BaseException) -> None:
         """(4) Drop the shard; take it again after a heartbeat if it is still ours."""

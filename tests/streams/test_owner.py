@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 
 from streams.owner import Owner
@@ -46,3 +47,69 @@ def test_a_flush_chosen_before_a_failure_does_not_store_half_a_chunk() -> None:
         return int(shard.flushed)
 
     assert asyncio.run(scenario()) == 0
+
+
+class Slow:
+    """A shard that loads until it is told to end, and may fail then."""
+
+    name = "calls-0"
+    next = 0
+
+    def __init__(self, log: list[str], fault: Exception | None = None) -> None:
+        self.live = False
+        self.log = log
+        self.fault = fault
+        self.loaded = asyncio.Event()
+
+    async def acquire(self) -> None:
+        self.log.append("fences")
+        await self.loaded.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.live = True
+
+    async def release(self) -> None:
+        self.live = False
+        self.log.append("releases")
+
+
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_a_shard_taken_away_while_it_waits_fences_nobody() -> None:
+    async def scenario() -> list[str]:
+        log: list[str] = []
+        busy: list[Any] = [Slow([]) for _ in range(4)]
+        made = iter([*busy, Slow(log)])
+        owner = Owner(lambda _tp: next(made), 1.0, {}, lambda _name: None)
+        partitions = [TopicPartition("calls", index) for index in range(5)]
+        owner.assign(partitions)
+        await turns()
+        owner.assign(partitions[:4])
+        for shard in busy:
+            shard.loaded.set()
+        await turns()
+        assert len(owner.live()) == 4
+        return log
+
+    assert asyncio.run(scenario()) == ["releases"]
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("no broker")])
+def test_a_shard_taken_away_while_it_loads_lets_go(fault: Exception | None) -> None:
+    async def scenario() -> tuple[list[str], bool]:
+        log: list[str] = []
+        shard: Any = Slow(log, fault)
+        owner = Owner(lambda _tp: shard, 1.0, {}, lambda _name: None)
+        owner.assign([TP])
+        await turns()
+        owner.assign([])
+        await turns()
+        shard.loaded.set()
+        await turns()
+        return log, shard.live
+
+    # The first time nothing may be there yet to let go of.
+    assert asyncio.run(scenario()) == (["fences", "releases", "releases"], False)
