@@ -82,12 +82,12 @@ def test_a_shard_taken_away_while_it_waits_fences_nobody() -> None:
     async def scenario() -> list[str]:
         log: list[str] = []
         busy: list[Any] = [Slow([]) for _ in range(4)]
-        made = iter([*busy, Slow(log)])
-        owner = Owner(lambda _tp: next(made), 1.0, {}, lambda _name: None)
+        made: list[Any] = [*busy, Slow(log)]
+        owner = Owner(lambda tp: made[tp.partition], 1.0, {}, lambda _name: None)
         partitions = [TopicPartition("calls", index) for index in range(5)]
-        owner.assign(partitions)
-        await turns()
-        owner.assign(partitions[:4])
+        for assigned in (partitions[:4], partitions, partitions[:4]):  # four load at a time
+            owner.assign(assigned)
+            await turns()
         for shard in busy:
             shard.loaded.set()
         await turns()
