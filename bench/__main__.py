@@ -9,8 +9,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Final
 
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from bench import both_stages, latency, limit, memory, stock_faust
@@ -53,6 +56,9 @@ def main() -> int:
         return 1
     console.print(results.table())
     console.print(f"{time.monotonic() - started:.0f} s; of {asked.repetitions} repetitions each")
+    if results.failed:
+        console.print(f"failed, so nothing is written: {', '.join(results.failed)}")
+        return 1
     if len(chosen) == len(CANDIDATES):
         path = results.write({"events": asked.events, "repetitions": asked.repetitions})
         console.print(f"written: {path.parent.name}/{path.name}")
@@ -61,14 +67,21 @@ def main() -> int:
 
 def _measure(console: Console, chosen: list[str], given: Input, repetitions: int) -> Results:
     results = Results()
-    with console.status("starting Kafka and Redis"), servers() as place:
+    with ExitStack() as held:
+        with console.status("starting Kafka and Redis"):
+            place = held.enter_context(servers())
         for repetition in range(1, repetitions + 1):
             for name in chosen:
                 title = f"{repetition}/{repetitions} {name}"
-                with console.status(title):
-                    app_id = f"bench-{name.replace('.', '-')}-{repetition}"
-                    figures = asyncio.run(CANDIDATES[name](place, given, app_id))
-                results.add(name, figures)
+                app_id = f"bench-{name.replace('.', '-')}-{repetition}"
+                try:
+                    with console.status(title):
+                        figures = asyncio.run(CANDIDATES[name](place, given, app_id))
+                except (CcStreamError, KafkaError, RedisError, OSError) as error:
+                    console.print(f"{title} FAILED: {error!r}", markup=False)
+                    results.failed.append(title)
+                    continue
+                results.add(name, repetition, figures)
                 shown = ", ".join(f"{k} {v:,.1f}" for k, v in list(figures.items())[:SHOWN])
                 console.print(f"{title}: {shown}", highlight=False)
     return results

@@ -48,27 +48,29 @@ AIMS: Final = {
 
 
 class Results:
-    """Candidate → figure → one value a repetition."""
+    """Candidate → repetition → figures. `failed`: what could not be measured."""
 
     def __init__(self) -> None:
-        self.runs: dict[str, list[dict[str, float]]] = {}
+        self.runs: dict[str, dict[int, dict[str, float]]] = {}
+        self.failed: list[str] = []
 
-    def add(self, candidate: str, figures: dict[str, float]) -> None:
+    def add(self, candidate: str, repetition: int, figures: dict[str, float]) -> None:
         """Add one repetition of a candidate."""
-        self.runs.setdefault(candidate, []).append(figures)
+        self.runs.setdefault(candidate, {})[repetition] = figures
 
     def figures(self) -> dict[str, list[float]]:
         """Dotted name → values, the ratios among them."""
         found = {
-            f"{candidate}.{name}": [run[name] for run in runs]
+            f"{candidate}.{name}": [run[name] for run in runs.values()]
             for candidate, runs in self.runs.items()
-            for name in runs[0]
+            for name in next(iter(runs.values()))
         }
         for ratio in RATIOS:
-            over, under = (self.runs.get(of[0], []) for of in (ratio.over, ratio.under))
-            if over and under:
+            over, under = (self.runs.get(of[0], {}) for of in (ratio.over, ratio.under))
+            both = sorted(over.keys() & under.keys())
+            if both:
                 found[ratio.name] = [
-                    a[ratio.over[1]] / b[ratio.under[1]] for a, b in zip(over, under, strict=True)
+                    over[n][ratio.over[1]] / under[n][ratio.under[1]] for n in both
                 ]
         return found
 
