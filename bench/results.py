@@ -42,7 +42,7 @@ AIMS: Final = {
     "both_stages.ratio_to_faust": ("both_stages / stock_faust", "floor 8"),
     "both_stages.ratio_to_limit": ("both_stages / limit", ""),
     "both_stages.events_per_second": ("both_stages events/s", "floor 20,000"),
-    "latency.1000.p99_ms": ("latency at 1,000 events/s, p99 ms", "at most 500"),
+    "latency.1000.p99_ms": ("latency p99 ms, at 1,000 events/s", "floor 500"),
 }
 """The figures to reach, with how they are called in the table."""
 
@@ -79,7 +79,7 @@ class Results:
         table = Table(title="bench", title_justify="left", box=box.SIMPLE)
         table.add_column("figure", no_wrap=True)
         for heading in ("min", "median", "max", "to reach"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         figures = self.figures()
         for name in sorted(figures.keys() - AIMS.keys()):
             table.add_row(name, *_texts(figures[name]), "")
