@@ -16,7 +16,7 @@ from bench.inputs import PARTITIONS, Input, write
 from bench.place import Place, child, own_topics
 from cc_stream.admit import Admitted, Ledger, Limits, admit_call
 from cc_stream.contracts import decode_chunk
-from cc_stream.deltas import Deltas
+from cc_stream.deltas import Deltas, split
 from cc_stream.events import Event, Refused
 from cc_stream.installation import topics_of
 
@@ -57,6 +57,7 @@ async def consume(bootstrap: str, topic: str, total: int) -> dict[str, float]:
             admitted += _apply(ledgers[tp.partition], deltas, records)
             seen += len(records)
         if time.perf_counter() - flushed > FLUSH_SECONDS:
+            split(deltas, PARTITIONS)
             deltas, flushed = Deltas(), time.perf_counter()
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     await consumer.stop()

@@ -5,18 +5,17 @@ missing or repeated. Vectors are filed by fine pane (or LIVE); closed agent stat
 (state, from, to) and are spread over panes by the board.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
-from cc_stream.facts import Attribution, Fact, StateTime
-from cc_stream.panes import FINE_MS
+from cc_stream.counts import Vector
+from cc_stream.facts import Fact, StateTime
+from cc_stream.panes import COARSE_MS, FINE_MS, FINE_PER_COARSE
 from cc_stream.tally import LIVE, Row, tally
-
-if TYPE_CHECKING:
-    from cc_stream.counts import Vector
 
 MAX_BATCH_ENTRIES: Final = 4_000
 """Rows × panes of one record: below 512 KiB."""
@@ -28,10 +27,10 @@ class Batch(Struct, array_like=True, gc=False):
     """One record of the deltas topic.
 
     `vectors`: (row, pane or LIVE, [key, n, key, n, …]). `times`: (row, state, from_ms, to_ms, n).
-    `reference`: what `ReferenceData.dump` gives, on change. `sources`: the latest event
-    time of each source. `arrived_ms`: broker time of its latest event, None when nothing arrived. `history`:
-    the events lie far behind their broker time; they count, but raise no alert. `events`: how many
-    were admitted since the last flush, told to one board only.
+    `reference`: what `ReferenceData.dump` gives, on change. `sources`: the latest event time of
+    each source. `arrived_ms`: broker time of its latest event, None when nothing arrived.
+    `history`: the events lie far behind their broker time; they count, but raise no alert.
+    `events`: how many were admitted since the last flush, told to one board only.
     """
 
     source: str
@@ -65,39 +64,60 @@ def decode(value: bytes) -> Batch:
 
 
 class Deltas:
-    """The sum of what a shard has learned since its last flush."""
+    """What a shard has learned since its last flush: facts by tenant, each with its count.
 
-    __slots__ = ("times", "vectors")
+    Facts are added and taken back as they are; what cancels out within a flush costs nothing more.
+    What lies before `fine_from_ms` can be in no rolling window: it is filed at the first fine pane
+    of its coarse one, so that a day of history is few entries.
+    """
 
-    def __init__(self) -> None:
-        self.vectors: dict[Row, dict[int, Vector]] = {}
-        self.times: dict[tuple[Row, str, int, int], int] = {}
+    __slots__ = ("facts", "fine_from_ms")
 
-    def add(self, fact: Fact, tenant: str, sign: int, attribution: Attribution = "event") -> None:
+    def __init__(self, fine_from_ms: int = 0) -> None:
+        self.fine_from_ms = fine_from_ms
+        self.facts: dict[str, dict[Fact, int]] = {}
+
+    def add(self, fact: Fact, tenant: str, sign: int) -> None:
         """Add a fact, or take it back with `sign` −1."""
-        if type(fact) is StateTime:
-            agent_row: Row = ("agent", tenant, fact.agent, fact.team)
-            key = (agent_row, fact.state, fact.start, fact.end)
-            n = self.times.get(key, 0) + sign
-            if n:
-                self.times[key] = n
-            else:
-                del self.times[key]
-            return
-        for row, moment, vector in tally(fact, tenant, attribution):
-            pane = LIVE if moment == LIVE else moment // FINE_MS
-            panes = self.vectors.get(row)
-            if panes is None:
-                panes = self.vectors[row] = {}
-            total = panes.get(pane)
-            if total is None:
-                panes[pane] = vector if sign > 0 else {slot: -n for slot, n in vector.items()}
-            elif sign > 0:
-                for slot, value in vector.items():
-                    total[slot] = total.get(slot, 0) + value
-            else:
-                for slot, value in vector.items():
-                    total[slot] = total.get(slot, 0) - value
+        facts = self.facts.get(tenant)
+        if facts is None:
+            facts = self.facts[tenant] = {}
+        n = facts.get(fact, 0) + sign
+        if n:
+            facts[fact] = n
+        else:
+            del facts[fact]
+
+    def pane_of(self, moment_ms: int) -> int:
+        """Where a moment is filed."""
+        if moment_ms >= self.fine_from_ms:
+            return moment_ms // FINE_MS
+        return LIVE if moment_ms == LIVE else moment_ms // COARSE_MS * FINE_PER_COARSE
+
+    def vectors(self) -> dict[Row, dict[int, Vector]]:
+        """Row → pane → vector; entries may be 0."""
+        rows: dict[Row, dict[int, Vector]] = {}
+        for tenant, facts in self.facts.items():
+            for fact, n in facts.items():
+                for row, moment, vector in tally(fact, tenant):
+                    pane = self.pane_of(moment)
+                    panes = rows.get(row)
+                    if panes is None:
+                        panes = rows[row] = {}
+                    total = panes.get(pane)
+                    if total is None:
+                        total = panes[pane] = {}
+                    for slot, value in vector.items():
+                        total[slot] = total.get(slot, 0) + n * value
+        return rows
+
+    def times(self) -> Iterator[tuple[Row, str, int, int, int]]:
+        """(row, state, from_ms, to_ms, n) of the closed states of agents."""
+        for tenant, facts in self.facts.items():
+            for fact, n in facts.items():
+                if type(fact) is StateTime:
+                    row: Row = ("agent", tenant, fact.agent, fact.team)
+                    yield row, fact.state, fact.start, fact.end, n
 
 
 def group_of(row: Row) -> str:
@@ -117,14 +137,14 @@ def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[A
     """Board → batches of (vectors, times), none with more than MAX_BATCH_ENTRIES entries."""
     vectors: dict[int, list[Any]] = {}
     times: dict[int, list[Any]] = {}
-    for row, panes in deltas.vectors.items():
+    for row, panes in deltas.vectors().items():
         out = vectors.setdefault(board_of(row, boards), [])
         for pane, vector in panes.items():
             flat = [x for key, n in vector.items() if n for x in (key, n)]
             if flat:
                 out.append((row, pane, flat))
-    for (row, state, start, end), n in deltas.times.items():
-        times.setdefault(board_of(row, boards), []).append((row, state, start, end, n))
+    for time in deltas.times():
+        times.setdefault(board_of(time[0], boards), []).append(time)
     batches: dict[int, list[tuple[list[Any], list[Any]]]] = {}
     for board in sorted(vectors.keys() | times.keys()):
         v, t = vectors.get(board, []), times.get(board, [])

@@ -7,6 +7,8 @@ sum of its queues' rows (and of its agents' time), so neither is a row of its ow
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec import Struct
+
 from cc_stream.counts import Vector
 from cc_stream.facts import (
     LIVE_FACTS,
@@ -25,25 +27,31 @@ Row = tuple[str, ...]
 LIVE: Final = -1
 """In place of a moment: what is open now and belongs to no window."""
 
-_PLAN: Final = {
-    fact: {
-        kind: tuple(
-            count.add
-            for metric in METRICS
-            for count in metric.counts
-            if count.fact is fact and kind in count.rows
-        )
-        for kind in ROWS
-    }
-    for fact in (*MOMENT_FACTS, *LIVE_FACTS)
-}
-_IS_LIVE: Final = frozenset(LIVE_FACTS)
-_FACTS: Final = (*MOMENT_FACTS, *LIVE_FACTS)
-_WITH_CAMPAIGN: Final = frozenset(f for f in _FACTS if "campaign" in f.__struct_fields__)
-_WITH_AGENT: Final = frozenset(f for f in _FACTS if "agent" in f.__struct_fields__)
+Adder = Callable[[Any, Vector], None]
 
 
-def _worth(adders: tuple[Callable[[Any, Vector], None], ...], fact: Fact) -> Vector:
+class Plan(Struct, frozen=True):
+    """What a type of fact is worth by kind of row, and which rows it names."""
+
+    is_live: bool
+    has_campaign: bool
+    has_agent: bool
+    queue: tuple[Adder, ...]
+    campaign: tuple[Adder, ...]
+    agent: tuple[Adder, ...]
+
+
+def _plan(fact: type[Fact]) -> Plan:
+    fields = fact.__struct_fields__
+    counts = [count for metric in METRICS for count in metric.counts if count.fact is fact]
+    adders = {kind: tuple(c.add for c in counts if kind in c.rows) for kind in ROWS}
+    return Plan(fact in LIVE_FACTS, "campaign" in fields, "agent" in fields, **adders)
+
+
+_PLANS: Final = {fact: _plan(fact) for fact in (*MOMENT_FACTS, *LIVE_FACTS)}
+
+
+def _worth(adders: tuple[Adder, ...], fact: Fact) -> Vector:
     vector: Vector = {}
     for add in adders:
         add(fact, vector)
@@ -60,21 +68,18 @@ def tally(
     kind = type(fact)
     if kind is StateTime:
         return []
-    plan = _PLAN[kind]
-    moment: int = LIVE
-    if kind not in _IS_LIVE:
+    plan = _PLANS[kind]
+    if plan.is_live:
+        moment = LIVE
+    else:
         moment = fact.at if attribution == "event" else fact.start
-    if kind is OpenState:
-        rows = [(("agent", tenant, fact.agent, fact.team), moment, _worth(plan["agent"], fact))]
-        return rows + [
-            (("queue", tenant, queue), moment, _worth(plan["queue"], fact)) for queue in fact.queues
-        ]
     out: list[tuple[Row, int, Vector]] = []
-    if fact.queue is not None:
-        out.append((("queue", tenant, fact.queue), moment, _worth(plan["queue"], fact)))
-    if kind in _WITH_CAMPAIGN and fact.campaign is not None:
-        out.append((("campaign", tenant, fact.campaign), moment, _worth(plan["campaign"], fact)))
-    if kind in _WITH_AGENT and fact.agent is not None:
+    for queue in fact.queues if kind is OpenState else (fact.queue,):
+        if queue is not None:
+            out.append((("queue", tenant, queue), moment, _worth(plan.queue, fact)))
+    if plan.has_campaign and fact.campaign is not None:
+        out.append((("campaign", tenant, fact.campaign), moment, _worth(plan.campaign, fact)))
+    if plan.has_agent and fact.agent is not None:
         row = ("agent", tenant, fact.agent, fact.team)
-        out.append((row, moment, _worth(plan["agent"], fact)))
+        out.append((row, moment, _worth(plan.agent, fact)))
     return out

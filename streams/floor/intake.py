@@ -15,6 +15,8 @@ from cc_stream.events import Event, Refused
 from cc_stream.topics import Topics
 from streams.stage import Cut, Record, Write
 
+FINE_FOR_MS: Final = 2 * 3_600_000
+"""What is older than this at its arrival can be in no rolling window of a board (an hour)."""
 HISTORY_MS: Final = 300_000
 """Events that lie this far behind their broker time are history: no alerts from them."""
 LOG, REFERENCE, REPORTED = b"c", b"r", b"q"
@@ -73,6 +75,7 @@ class Intake:
     def apply(self, records: Sequence[Record]) -> None:
         """See Stage."""
         outcomes, unknown_fields = decode_chunk(records)
+        self.deltas.fine_from_ms = records[0].timestamp - FINE_FOR_MS
         kinds: Counter[str] = Counter()
         refused: Counter[str] = Counter()
         for record, outcome in zip(records, outcomes, strict=True):
