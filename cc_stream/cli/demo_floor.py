@@ -216,14 +216,12 @@ async def _close(run: Run) -> int:
     await drain.wait_for_floor(run.scrape, topics, DRAIN_SECONDS)
     reader = open_reader(settings)
     try:
-        moment_ms = drain.tick_moment(wall_clock_ms())
-        await drain.ask_for_tick(settings, topics, moment_ms)
 
         async def as_of() -> dict[int, int]:
             run.check()
             return {shard: status.as_of_ms for shard, status in (await reader.shards()).items()}
 
-        await drain.wait_for_tick(as_of, topics.deltas.partitions, moment_ms, TICK_SECONDS)
+        await drain.show_one_moment(settings, topics, as_of, TICK_SECONDS)
         typer.echo(f"drained, and every board of one moment, in {time.monotonic() - started:.1f} s")
         compared = await compare_live(
             reader,

@@ -3,6 +3,8 @@
 1. The floor has counted everything that was written (`wait_for_floor`).
 2. Each board partition gets a record that asks for one full tick at one moment, behind all deltas.
 3. Every shard's status says that it has shown that moment (`wait_for_tick`).
+
+`show_one_moment` is the last two, again where a shard was too late for the moment.
 """
 
 import asyncio
@@ -30,6 +32,8 @@ EDGE_MS: Final = 3_000
 QUIET_SECONDS: Final = 1.5
 """Nothing may be left for so long: a worker hears of new records with its next fetch."""
 POLL_SECONDS: Final = 0.2
+TICKS: Final = 4
+"""So many full ticks are asked for until one finds every shard in time."""
 
 
 class NotDrainedError(CcStreamError):
@@ -79,6 +83,30 @@ def lag_of(scrape: "Scrape", wanted: "Topics") -> int | None:
             lags[place] = max(lags.get(place, 0.0), sample.value)
     owned = sum(topic in names for topic, _ in lags)
     return round(sum(lags.values())) if owned >= sum(names.values()) else None
+
+
+async def show_one_moment(
+    settings: "Settings",
+    wanted: "Topics",
+    as_of: Callable[[], Awaitable[Mapping[int, int]]],
+    deadline_seconds: float,
+) -> int:
+    """Have every board shard show the same moment, and return it (milliseconds UTC).
+
+    Their clocks stand there for two seconds from then on. A shard that hears of a tick too late has
+    passed its moment: then all are asked anew. `as_of` and the deadline: see `wait_for_tick`.
+
+    Raises:
+        NotDrainedError: the deadline passed, or some shard was too late each time.
+        CcStreamError: the broker did not take the request.
+    """
+    for _ in range(TICKS):
+        moment_ms = tick_moment(time.time_ns() // 1_000_000)
+        await ask_for_tick(settings, wanted, moment_ms)
+        await wait_for_tick(as_of, wanted.deltas.partitions, moment_ms, deadline_seconds)
+        if set((await as_of()).values()) == {moment_ms}:
+            return moment_ms
+    raise NotDrainedError(f"board shards were late for {TICKS} full ticks: they lag behind")
 
 
 def tick_moment(now_ms: int) -> int:

@@ -28,6 +28,8 @@ from streams.stage import Cut, Record, Write
 
 TICK_KEY: Final = b"tick"
 """The key of a record that asks for one full tick (`deltas.Tick`)."""
+TICK_HOLDS_MS: Final = 2_000
+"""A full tick that was asked for stays for so long: all shards can be read at one moment."""
 HISTORY_ENDS_MS: Final = 10_000
 """Alerts are raised again when no history has arrived for so long."""
 LEADERBOARDS_EVERY_MS: Final = 1_000
@@ -77,6 +79,7 @@ class Board:
         self.generation_ms = self.offset = self.events = 0
         self.history_until_ms = 0
         self.wanted_tick_ms: int | None = None
+        self.held_tick_ms: int | None = None
         # What the next flush writes.
         self.learned: set[tuple[str, str, str]] = set()
         self.outputs: dict[bytes, Write] = {}
@@ -221,8 +224,13 @@ class Board:
     # --- time --------------------------------------------------------------------------------
 
     def _clock(self, now_ms: int) -> int:
-        """Never past a wanted full tick that has not been taken."""
-        return now_ms if self.wanted_tick_ms is None else min(now_ms, self.wanted_tick_ms)
+        """Never past a wanted full tick that has not been taken, and there for a while."""
+        if self.wanted_tick_ms is not None:
+            return min(now_ms, self.wanted_tick_ms)
+        held_ms = self.held_tick_ms
+        if held_ms is not None and held_ms <= now_ms < held_ms + TICK_HOLDS_MS:
+            return held_ms
+        return now_ms
 
     def _advance(self, now_ms: int) -> None:
         """Time passes: panes change their rings, waiting contacts pass the threshold."""
@@ -301,7 +309,7 @@ class Board:
         """The moment of this tick; the wanted full tick when its moment has come."""
         now_ms = self._clock(now_ms)
         if now_ms == self.wanted_tick_ms:
-            self.wanted_tick_ms = None
+            self.wanted_tick_ms, self.held_tick_ms = None, now_ms
             self.whole = True
         return now_ms
 
