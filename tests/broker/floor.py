@@ -128,8 +128,14 @@ class Floor:
         return sum(topic.partitions for topic in sources)
 
     def wait_owned(self, *workers: Worker, deadline_seconds: float = 40.0) -> None:
-        """Wait until these workers count on every partition."""
-        wait_for(lambda: self.owned(*workers) == self.shards, deadline_seconds)
+        """Wait until these workers, or all that run, count on every partition."""
+
+        def is_so() -> bool:
+            for worker in workers:
+                assert worker.running, worker.why_ended()
+            return self.owned(*workers) == self.shards
+
+        wait_for(is_so, deadline_seconds)
 
     # --- records -----------------------------------------------------------------------------
 
@@ -247,13 +253,11 @@ class Floor:
 
     async def _compare(self, reader: RedisReader) -> Comparison:
         settings, topics = self.settings, self.topics
-        moment_ms = drain.tick_moment(wall_clock_ms())
-        await drain.ask_for_tick(settings, topics, moment_ms)
 
         async def as_of() -> dict[int, int]:
             return {shard: one.as_of_ms for shard, one in (await reader.shards()).items()}
 
-        await drain.wait_for_tick(as_of, topics.deltas.partitions, moment_ms, 30)
+        await drain.show_one_moment(settings, topics, as_of, 30)
         rules = Rules(
             terms_of_settings(settings),
             settings.leaderboard_minimum_sample,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
+from cc_stream.cli.drain import lag_of
 from cc_stream.local.kafka import KafkaServer
 from cc_stream.local.redis import RedisServer
 from cc_stream.outputs import view_of
@@ -110,7 +111,7 @@ def test_the_stream_goes_on_and_views_are_whole_again_without_an_event(
             wait_for(lambda: floor.scrape().total("cc_sink_up") == 0, 20)
         before = floor.positions()
         wait_for(lambda: moved_on(floor, before), 20)
-    floor.wait_drained()
+    wait_for(lambda: lag_of(floor.scrape(), floor.topics) == 0, 20)
     if not is_away:
         harm(redis)
     repair(redis)
