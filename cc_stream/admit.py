@@ -45,6 +45,9 @@ MAX_AGES_MS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """How long a contact can go on at most, by channel; an unknown channel is as voice."""
 
+MAX_ENTRIES: Final = 1_000
+"""Events of one contact at most: a source that gives every call one id must not stop a shard."""
+
 _WITH_TEAM: Final = frozenset(
     rank
     for event, rank in RANKS.items()
@@ -172,6 +175,8 @@ def admit_call(
         return _open_log(ledger, log, event.source, entry)
     known = contact.entry_of(entry.key)
     if known is None:
+        if len(contact.entries) >= MAX_ENTRIES:
+            return Refused("log_full", "$.data.contact_id", f"{MAX_ENTRIES} events are kept")
         return Admitted(log, contact.add(entry))
     return _repeat(ledger, log, contact, known, entry, event.source)
 
@@ -259,6 +264,7 @@ def _admit_other(
             event.tenant,
             event.data,  # type: ignore[attr-defined]
             identity(event),
+            event.revision,
         )
         return LEARNED
     if isinstance(event, SourceRestartedEvent):

@@ -236,6 +236,9 @@ def _queued(story: Story, entry: Entry) -> None:
         return
     if data.segment_id is None:
         for earlier in story.segments:
+            if earlier.talks and earlier.queued_ms is None and earlier.queue == data.queue:
+                earlier.queued_ms = entry.time_ms  # two clocks: it was answered a moment before
+                return
             if earlier.waits and earlier.segment_id is None:
                 if earlier.queue == data.queue:
                     return

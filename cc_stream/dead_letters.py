@@ -46,6 +46,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("late", "older than the stream time of its source in this partition minus grace"),
     Rule("future", "later than the broker received it by more than the allowed seconds"),
     Rule("contact_gone", "the contact's log was already let go: it would count a second time"),
+    Rule("log_full", "the contact has more events than any contact can have: is its id unique?"),
     Rule("id_conflict", "the same source, id and revision came before with other content"),
 )
 RULE_IDS: Final[frozenset[str]] = frozenset(rule.id for rule in RULES)

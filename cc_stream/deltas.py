@@ -17,8 +17,8 @@ from cc_stream.facts import Fact, StateTime
 from cc_stream.panes import COARSE_MS, FINE_MS, FINE_PER_COARSE
 from cc_stream.tally import LIVE, Row, tally
 
-MAX_BATCH_ENTRIES: Final = 4_000
-"""Rows × panes of one record: below 512 KiB."""
+MAX_BATCH_BYTES: Final = 400_000
+"""A record is cut at this estimate of its packed size, so that none is longer than 512 KiB."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -31,9 +31,11 @@ class Batch(Struct, array_like=True, gc=False):
     each source. `arrived_ms`: broker time of its latest event, None when nothing arrived.
     `history`: the events lie far behind their broker time; they count, but raise no alert.
     `events`: how many were admitted since the last flush, told to one board only.
+    `generation_ms`: when the source shard's state was begun; another one begins at 1 again.
     """
 
     source: str
+    generation_ms: int
     number: int
     sources: dict[str, int]
     arrived_ms: int | None
@@ -134,7 +136,7 @@ def board_of(row: Row, boards: int) -> int:
 
 
 def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[Any]]]]:
-    """Board → batches of (vectors, times), none with more than MAX_BATCH_ENTRIES entries."""
+    """Board → parts of (vectors, times), each one record."""
     vectors: dict[int, list[Any]] = {}
     times: dict[int, list[Any]] = {}
     for row, panes in deltas.vectors().items():
@@ -145,12 +147,28 @@ def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[A
                 out.append((row, pane, flat))
     for time in deltas.times():
         times.setdefault(board_of(time[0], boards), []).append(time)
-    batches: dict[int, list[tuple[list[Any], list[Any]]]] = {}
-    for board in sorted(vectors.keys() | times.keys()):
-        v, t = vectors.get(board, []), times.get(board, [])
-        size = max(len(v), len(t))
-        batches[board] = [
-            (v[i : i + MAX_BATCH_ENTRIES], t[i : i + MAX_BATCH_ENTRIES])
-            for i in range(0, size, MAX_BATCH_ENTRIES)
-        ]
-    return batches
+    return {
+        board: [(part, []) for part in _cut(vectors.get(board, []))]
+        + [([], part) for part in _cut(times.get(board, []))]
+        for board in sorted(vectors.keys() | times.keys())
+    }
+
+
+def _cut(entries: list[Any]) -> Iterator[list[Any]]:
+    """The entries in parts of about MAX_BATCH_BYTES."""
+    part: list[Any] = []
+    size = 0
+    for entry in entries:
+        part.append(entry)
+        size += _bytes_of(entry)
+        if size >= MAX_BATCH_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _bytes_of(entry: Any) -> int:
+    """At most what the entry takes packed: names in UTF-8, whole numbers of 9 bytes."""
+    names = sum(4 * len(name) + 5 for name in entry[0])
+    return names + 9 * (len(entry[2]) if type(entry[2]) is list else 4) + 16

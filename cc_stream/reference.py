@@ -49,19 +49,29 @@ class Terms(Struct, frozen=True):
 DEFAULT_TERMS: Final = Terms()
 
 
+Change = tuple[int, int, int, dict[str, Any]]
+"""(valid from in ms, key, revision, fields)."""
+
+
 class ReferenceData:
     """Everything known so far, by tenant, kind and entity."""
 
     __slots__ = ("_changes",)
 
     def __init__(self) -> None:
-        self._changes: dict[tuple[str, str, str], list[tuple[int, int, dict[str, Any]]]] = {}
+        self._changes: dict[tuple[str, str, str], list[Change]] = {}
 
-    def learn(self, event_name: str, tenant: str, data: Reference, key: int) -> None:
-        """Take in a change; the same key again replaces it. `event_name` is the event's class."""
+    def learn(self, event_name: str, tenant: str, data: Reference, key: int, revision: int) -> None:
+        """Take in a change; the same key again replaces it unless its revision is lower.
+
+        `event_name` is the event's class, `key` the hash of its (source, id).
+        """
         entity = (tenant, _PREFIXES[event_name], data.entity)
-        changes = [c for c in self._changes.get(entity, []) if c[1] != key]
-        changes.append((to_ms(data.valid_from), key, dict(data.fields)))
+        changes = self._changes.get(entity, [])
+        if any(c[1] == key and c[2] > revision for c in changes):
+            return
+        changes = [c for c in changes if c[1] != key]
+        changes.append((to_ms(data.valid_from), key, revision, dict(data.fields)))
         changes.sort(key=lambda change: change[:2])
         self._changes[entity] = changes
 
@@ -76,7 +86,7 @@ class ReferenceData:
         if not changes:
             return {}
         index = bisect_right(changes, at_ms, key=lambda change: change[0])
-        return changes[index - 1][2] if index else {}
+        return changes[index - 1][3] if index else {}
 
     def team(self, tenant: str, agent: str, at_ms: int) -> str:
         """The agent's team at a moment by the roster, or `unassigned`."""
@@ -93,18 +103,18 @@ class ReferenceData:
         starts = (change[0] for changes in self._changes.values() for change in changes)
         return min((start for start in starts if start > now_ms), default=None)
 
-    def dump(self) -> list[tuple[str, str, str, list[tuple[int, int, dict[str, Any]]]]]:
+    def dump(self) -> list[tuple[str, str, str, list[Change]]]:
         """Everything, as plain values."""
         return [(*entity, changes) for entity, changes in self._changes.items()]
 
-    def dump_one(self, entity: tuple[str, str, str]) -> list[tuple[int, int, dict[str, Any]]]:
+    def dump_one(self, entity: tuple[str, str, str]) -> list[Change]:
         """The changes of one (tenant, kind, entity), as plain values."""
         return self._changes.get(entity, [])
 
     def restore(self, dumped: list[Any]) -> None:
         """Take in what `dump` gave."""
         for tenant, kind, entity, changes in dumped:
-            self._changes[tenant, kind, entity] = [(v, k, f) for v, k, f in changes]
+            self._changes[tenant, kind, entity] = [(v, k, r, f) for v, k, r, f in changes]
 
 
 def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:

@@ -69,14 +69,15 @@ def tally(
     if kind is StateTime:
         return []
     plan = _PLANS[kind]
-    if plan.is_live:
-        moment = LIVE
-    else:
+    moment: int = LIVE
+    if not plan.is_live:
         moment = fact.at if attribution == "event" else fact.start
-    out: list[tuple[Row, int, Vector]] = []
-    for queue in fact.queues if kind is OpenState else (fact.queue,):
-        if queue is not None:
-            out.append((("queue", tenant, queue), moment, _worth(plan.queue, fact)))
+    queues = fact.queues if kind is OpenState else (fact.queue,)
+    out: list[tuple[Row, int, Vector]] = [
+        (("queue", tenant, queue), moment, _worth(plan.queue, fact))
+        for queue in queues
+        if queue is not None
+    ]
     if plan.has_campaign and fact.campaign is not None:
         out.append((("campaign", tenant, fact.campaign), moment, _worth(plan.campaign, fact)))
     if plan.has_agent and fact.agent is not None:

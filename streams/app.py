@@ -50,8 +50,13 @@ def _board_plan(settings: Settings, wanted: Topics) -> BoardPlan:
     )
 
 
-def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry) -> Parts:
-    """The worker's parts: both stages, the copy of reference data, and the publisher."""
+def create_worker(
+    settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry, folder: str
+) -> Parts:
+    """The worker's parts: both stages, the copy of reference data, and the publisher.
+
+    `folder` is an empty one that may be thrown away afterwards.
+    """
     wanted = topics_of(settings)
     group = GroupSettings(
         settings.app_id, settings.broker, settings.session_seconds, settings.kafka_security()
@@ -75,7 +80,7 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
     publisher = Publisher(owner, sinks, settings.tick_seconds, telemetry.event_to_board)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
     tasks = (owner.flush_loop, publisher.publish_loop)
-    app = create_app(group, owner, sources, tasks, publisher.close, telemetry)
+    app = create_app(group, owner, sources, tasks, publisher.close, telemetry, folder)
     return Parts(app, owner, publisher)
 
 

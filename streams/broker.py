@@ -7,13 +7,9 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from msgspec import Struct
 
-from cc_stream.errors import CcStreamError
+from streams.stage import LossError
 
 LOAD_TIMEOUT_SECONDS: Final = 120.0
-
-
-class LossError(CcStreamError):
-    """Records that were not counted are gone, or the topic was made anew: an operator decides."""
 
 
 class Broker(Struct, frozen=True):

@@ -7,7 +7,7 @@ private parts are named in `HOOKS`; a test holds them against the installed vers
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, cast
 
@@ -182,14 +182,17 @@ def create_app(
     tasks: Iterable[Callable[[], Awaitable[None]]],
     before_release: Callable[[], Awaitable[None]],
     telemetry: Telemetry,
+    folder: str,
 ) -> faust.App:
     """A Faust app whose agents feed the owner's shards from these topics.
 
-    `tasks` run beside it for as long as it runs. When it stops, every shard is flushed, then
-    `before_release` runs, then the shards are let go.
+    `folder` is for Faust, which puts nothing of ours into it. `tasks` run beside it for as long as
+    it runs. When it stops, every shard is flushed, then `before_release` runs, then the shards are
+    let go.
     """
     app = faust.App(
         group.app_id,
+        datadir=folder,
         broker=f"kafka://{group.bootstrap.split(',')[0]}",
         ConsumerScheduler=_ChunkScheduler,
         store="memory://",
@@ -295,8 +298,8 @@ async def _close(owner: Owner, before_release: Callable[[], Awaitable[None]]) ->
     await owner.close()
 
 
-async def _within(work: Awaitable[None], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(work, seconds)
-    except TimeoutError:
+async def _within(work: Coroutine[None, None, None], seconds: float) -> None:
+    """Wait so long and no longer; the work is not cancelled: a commit is not cut in two."""
+    _, late = await asyncio.wait({asyncio.ensure_future(work)}, timeout=seconds)
+    if late:
         log.warning("a flush did not end in %.0f s; the next owner reads it again", seconds)

@@ -11,9 +11,8 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from streams.broker import LossError
 from streams.shard import Shard
-from streams.stage import Record
+from streams.stage import LossError, Record
 
 log: Final = logging.getLogger(__name__)
 
@@ -21,6 +20,8 @@ FLUSHES_PER_SECOND: Final = 80
 """A transaction costs 1.5-1.8 ms of CPU: a worker with many dirty shards flushes less often."""
 ATTEMPTS: Final = 5
 """Failures in a row of one shard until the worker ends and is started again."""
+
+FORGIVEN_SECONDS: Final = 900.0
 
 Make = Callable[[TopicPartition], Shard]
 
@@ -53,7 +54,7 @@ class Owner:
         self.seek: Callable[[TopicPartition, int], Awaitable[None]] = _no_seek
         self.give_up: Callable[[BaseException], Awaitable[None]] = _raise
         self.closing = False
-        self._failures: dict[TopicPartition, int] = {}
+        self._failures: dict[TopicPartition, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Semaphore(4)
 
@@ -104,7 +105,7 @@ class Owner:
             log.error("shard %s stops: %s", shard.name, error)
             await self.give_up(error)
             return
-        failures = self._failures[tp] = self._failures.get(tp, 0) + 1
+        failures = self._failed_again(tp)
         log.warning(
             "shard %s is dropped (%d in a row): %r", shard.name, failures, error, exc_info=error
         )
@@ -112,6 +113,14 @@ class Owner:
             await self.give_up(error)
         elif tp in self.assigned:
             self._take(tp, 1.5 * self.heartbeat_seconds * failures)
+
+    def _failed_again(self, tp: TopicPartition) -> int:
+        """How many failures in a row this is; a quiet quarter of an hour begins a new row."""
+        now = time.monotonic()
+        count, last = self._failures.get(tp, (0, now))
+        count = 1 if now - last > FORGIVEN_SECONDS else count + 1
+        self._failures[tp] = (count, now)
+        return count
 
     async def feed(self, tp: TopicPartition, records: list[Record], follows: int | None) -> None:
         """Give records to the shard that owns their partition; without one they are dropped."""

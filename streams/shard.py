@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from cc_stream.errors import CcStreamError
 from cc_stream.partitioner import partition_of
-from streams.broker import Broker, LossError, read_partition
-from streams.stage import POSITION_KEY, Record, Stage, Write
+from streams.broker import Broker, read_partition
+from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 
 log: Final = logging.getLogger(__name__)
 

@@ -9,8 +9,14 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from cc_stream.errors import CcStreamError
+
 POSITION_KEY = b"\x00position"
 """The changelog record that holds a shard's position; no key of a stage begins with a 0 byte."""
+
+
+class LossError(CcStreamError):
+    """Records that were not counted are gone, or the topic was made anew: an operator decides."""
 
 
 class Record(Protocol):

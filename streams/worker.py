@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import sys
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from cc_stream.config import Settings, load_settings
@@ -27,6 +28,8 @@ USAGE: Final = 2
 
 def main() -> int:
     """Run until stopped; the exit code."""
+    # Until the worker runs, what goes wrong is said in one line, and by us.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         settings = load_settings()
         asyncio.run(_check_topics(settings))
@@ -48,12 +51,13 @@ async def _check_topics(settings: Settings) -> None:
 def _run(settings: Settings) -> int:
     # Batches of events are many small objects that live shortly: collect less often (measured).
     gc.set_threshold(100_000, 50, 100)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, force=True)
     telemetry = Telemetry()
-    parts = create_worker(settings, open_sinks(settings, telemetry), telemetry)
     served = telemetry.serve(settings.metrics_host, settings.metrics_port)
     log.info("metrics at %s", served.url)
-    return run(parts.app)
+    with TemporaryDirectory(prefix="cc-stream-") as folder:
+        return run(create_worker(settings, open_sinks(settings, telemetry), telemetry, folder).app)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,9 @@ class Reader:
             into.repeated += 1
         elif isinstance(verdict, Learned):
             data: Reference = event.data  # type: ignore[attr-defined]
-            into.reference.learn(type(event).__name__, event.tenant, data, identity(event))
+            into.reference.learn(
+                type(event).__name__, event.tenant, data, identity(event), event.revision
+            )
         elif isinstance(verdict, Admitted):
             into.happened(to_ms(event.time))
             self._keep(event, verdict.log, before)

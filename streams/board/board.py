@@ -24,7 +24,7 @@ from cc_stream.view import Entity, order_of
 from streams.board.rows import Row, Rows
 from streams.board.show import Moment, Ranking, views_of
 from streams.board.watch import Watch
-from streams.stage import Cut, Record, Write
+from streams.stage import Cut, LossError, Record, Write
 
 TICK_KEY: Final = b"tick"
 """The key of a record that asks for one full tick (`deltas.Tick`)."""
@@ -75,6 +75,7 @@ class Board:
         self.terms_end_ms: int | None = None
         # How far it is.
         self.numbers: dict[str, int] = {}
+        self.begun_ms: dict[str, int] = {}
         self.sources: dict[str, int] = {}
         self.generation_ms = self.offset = self.events = 0
         self.history_until_ms = 0
@@ -105,14 +106,26 @@ class Board:
             self.offset = record.offset + 1
         self.dirty = True
 
-    def _apply(self, batch: Batch) -> None:
-        """Add a batch; what was added before is passed over, what is missing is not accepted."""
+    def _is_next(self, batch: Batch) -> bool:
+        """Whether a batch is to be added: one that was added before is passed over.
+
+        Raises:
+            MissingDeltasError: one before it is not there.
+            LossError: its source shard has lost its state and counts from the start.
+        """
         known = self.numbers.get(batch.source, 0)
-        if batch.number <= known:
-            return
-        if batch.number != known + 1:
+        begun_ms = self.begun_ms.setdefault(batch.source, batch.generation_ms)
+        if begun_ms != batch.generation_ms:
+            message = f"{batch.source} was begun anew: its deltas would count a second time"
+            raise LossError(message)
+        if batch.number > known + 1:
             message = f"{batch.source}: batch {batch.number} follows {known}"
             raise MissingDeltasError(message)
+        return batch.number == known + 1
+
+    def _apply(self, batch: Batch) -> None:
+        if not self._is_next(batch):
+            return
         self.numbers[batch.source] = batch.number
         for source, latest_ms in batch.sources.items():
             self.sources[source] = max(self.sources.get(source, 0), latest_ms)
@@ -166,6 +179,7 @@ class Board:
     def resume(self, memory: dict[str, Any]) -> None:
         """See Stage."""
         self.numbers = dict(memory["numbers"])
+        self.begun_ms = dict(memory["begun_ms"])
         self.sources = dict(memory["sources"])
         self.rows.now_ms = max(self.rows.now_ms, memory["now_ms"])
         self._read_terms()
@@ -204,8 +218,18 @@ class Board:
         writes += self.outputs.values()
         self.outputs = {}
         self.dirty = False
-        memory = {"numbers": self.numbers, "sources": self.sources, "now_ms": self.rows.now_ms}
-        return Cut(writes, memory, lambda: self.new_alerts.extend(told))
+        memory = {
+            "numbers": self.numbers,
+            "begun_ms": self.begun_ms,
+            "sources": self.sources,
+            "now_ms": self.rows.now_ms,
+        }
+
+        def committed() -> None:
+            self.watch.committed()
+            self.new_alerts.extend(told)
+
+        return Cut(writes, memory, committed)
 
     def _cut_alerts(self, writes: list[Write]) -> list[Alert]:
         told = []

@@ -23,6 +23,7 @@ class Watch:
         self.levels = levels
         self.states: dict[Key, AlertState] = {}
         self.changed: dict[Key, Alert | None] = {}
+        self.uncommitted: set[Key] = set()
         self.evaluated_at_ms = 0
 
     def is_due(self, now_ms: int) -> bool:
@@ -53,12 +54,20 @@ class Watch:
     def take_changed(self) -> dict[Key, Alert | None]:
         """What the next commit stores: by key the alert to tell afterwards, if any."""
         changed, self.changed = self.changed, {}
+        self.uncommitted |= changed.keys()
         return changed
+
+    def committed(self) -> None:
+        """What was taken last is stored: it may be told."""
+        self.uncommitted.clear()
 
     def active(self) -> list[Alert]:
         """Every alert that was raised and not cleared, and is committed."""
         return [
             state.alert
             for key, state in self.states.items()
-            if state.alert is not None and state.alert.is_active and key not in self.changed
+            if state.alert is not None
+            and state.alert.is_active
+            and key not in self.changed
+            and key not in self.uncommitted
         ]

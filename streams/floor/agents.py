@@ -3,7 +3,7 @@
 from typing import Any
 
 from cc_stream import agent as agent_timeline
-from cc_stream.admit import Verdict, admit_agent
+from cc_stream.admit import Admitted, Verdict, admit_agent
 from cc_stream.agent import Agent
 from cc_stream.events import AGENT_EVENTS, Event, key_of
 from streams.floor.intake import LOG, Intake, Plan, key_of_state, pack, unpack
@@ -31,8 +31,8 @@ class Agents(Intake):
                 self.touched.add(log)
         return verdict
 
-    def _touched(self, log: tuple[str, str]) -> None:
-        self.touched.add(log)
+    def _touched(self, verdict: Admitted) -> None:
+        self.touched.add(verdict.log)
 
     def _cut_logs(self) -> list[Write]:
         writes = []

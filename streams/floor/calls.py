@@ -6,10 +6,11 @@ from typing import Any, Final, cast
 import orjson
 
 from cc_stream import contact_log
-from cc_stream.admit import Verdict, admit_call
+from cc_stream.admit import Admitted, Verdict, admit_call
 from cc_stream.contact_log import Contact
 from cc_stream.contact_record import contact_record
 from cc_stream.events import Event
+from cc_stream.facts import Reported
 from streams.floor.intake import LOG, REPORTED, Intake, Plan, key_of_state, pack
 from streams.stage import Record, Write
 
@@ -35,11 +36,11 @@ class Calls(Intake):
     def _admit(self, event: Event, record: Record) -> Verdict:
         return admit_call(self.ledger, event, record.key, record.timestamp)
 
-    def _touched(self, log: tuple[str, str]) -> None:
-        if log in self.ledger.contacts:
-            self.touched[log] = None
+    def _touched(self, verdict: Admitted) -> None:
+        if verdict.change.added and type(verdict.change.added[0]) is Reported:
+            self.reports.add(verdict.log)
         else:
-            self.reports.add(log)
+            self.touched[verdict.log] = None
 
     def _reference_for_boards(self) -> list[Any]:
         """Every shard has the same reference data; the first tells it to the boards."""

@@ -62,6 +62,7 @@ class Intake:
         self.arrived_ms: int | None = None
         self.history = False
         self.admitted = 0
+        self.generation_ms = 0
         self.dirty = False
 
     @property
@@ -69,8 +70,9 @@ class Intake:
         """See Stage."""
         return self.ledger.latest_ms
 
-    def started(self, _generation_ms: int, _offset: int) -> None:
+    def started(self, generation_ms: int, _offset: int) -> None:
         """See Stage."""
+        self.generation_ms = generation_ms
 
     def apply(self, records: Sequence[Record]) -> None:
         """See Stage."""
@@ -113,9 +115,9 @@ class Intake:
             deltas.add(fact, tenant, -1)
         for fact in change.added:
             deltas.add(fact, tenant, 1)
-        self._touched(verdict.log)
+        self._touched(verdict)
 
-    def _touched(self, log: tuple[str, str]) -> None:
+    def _touched(self, verdict: Admitted) -> None:
         raise NotImplementedError
 
     def _bury(self, refused: Refused, record: Record) -> None:
@@ -155,6 +157,7 @@ class Intake:
                 self.numbers[board] += 1
                 batch = Batch(
                     f"{self.name}-{self.partition}",
+                    self.generation_ms,
                     self.numbers[board],
                     dict(self.ledger.stream_ms),
                     self.arrived_ms,

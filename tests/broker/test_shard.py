@@ -10,9 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from cc_stream.local.kafka import KafkaServer
-from streams.broker import Broker, LossError, read_partition
+from streams.broker import Broker, read_partition
 from streams.shard import Shard
-from streams.stage import Cut, Record, Write
+from streams.stage import Cut, LossError, Record, Write
 
 
 class Sum:

@@ -41,7 +41,7 @@ def batch(number: int, *vectors: Any, source: str = "calls-0", **other: Any) -> 
         "times": [],
         "reference": [],
     }
-    return encode(Batch(source, number, vectors=list(vectors), **(given | other)))
+    return encode(Batch(source, NOW_MS, number, vectors=list(vectors), **(given | other)))
 
 
 def board(now_ms: int = NOW_MS) -> Board:
@@ -153,7 +153,7 @@ def test_now_never_goes_back_over_a_restart() -> None:
 
 def test_reference_data_changes_terms_at_its_moment() -> None:
     one = board()
-    change = ("default", "queue", "sales", [(NOW_MS + 5_000, 1, {"service_level_seconds": 7})])
+    change = ("default", "queue", "sales", [(NOW_MS + 5_000, 1, 0, {"service_level_seconds": 7})])
     one.apply([Sent(0, batch(1, waiting(1), reference=[change]))])
     one.tick(NOW_MS)
     [row] = one.rows.queues
