@@ -14,7 +14,7 @@ from tests.waiting import wait_for
 SEATS = 150
 MINUTES = 90
 SOME = 4_000
-"""Events after which a worker joins, and after as many more one leaves."""
+"""Events after which the second worker joins."""
 
 
 @pytest.fixture
