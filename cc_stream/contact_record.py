@@ -7,7 +7,7 @@ depends on the log alone: neither on the order of arrival nor on a clock.
 
 from typing import Any
 
-from cc_stream.contact import Segment, segment_facts
+from cc_stream.contact import Segment
 from cc_stream.contact_log import Contact
 from cc_stream.events import Ended, Outcome, to_rfc3339
 from cc_stream.facts import Handled
@@ -44,8 +44,7 @@ def contact_record(tenant: str, contact_id: str, contact: Contact) -> Record:
 
 
 def _segment(s: Segment) -> Record:
-    facts = segment_facts(s)
-    handled = next((fact for fact in facts if isinstance(fact, Handled)), None)
+    handled = next((fact for fact in s.facts if type(fact) is Handled), None)
     return {
         "queue": s.queue,
         "agent": s.agent,

@@ -6,6 +6,7 @@ integer milliseconds UTC inside, RFC 3339 with an offset outside. Durations are 
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
@@ -72,7 +73,13 @@ def to_ms(moment: datetime) -> int:
 
 def to_rfc3339(ms: int) -> str:
     """`2026-11-22T02:54:00.120Z`; milliseconds are always written."""
-    return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:23] + "Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(16_384)
+def _second(seconds: int) -> str:
+    """Moments lie close together, so most seconds are written more than once."""
+    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 class Data(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):

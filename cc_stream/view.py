@@ -81,6 +81,11 @@ def figures(
     return Figures(kind, window, as_of_ms, parts(vector), parts(live), terms)
 
 
+def figures_beside(of: Figures, window: Window, vector: Mapping[int, int]) -> Figures:
+    """The figures of the same entity and moment over another window."""
+    return Figures(of.kind, window, of.as_of_ms, parts(vector), of.live_parts, of.terms)
+
+
 def window_metrics(of: Figures) -> dict[str, Value]:
     """Every window figure of the kind, by name; an absent denominator is None."""
     return {reading.name: reading.read(of) for reading in _WINDOW_READINGS[of.kind]}

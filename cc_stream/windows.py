@@ -35,7 +35,9 @@ LIVE_PANE: Final = ("live", 0)
 class Windows:
     """The windows of one row as they stand at `now`; `now` only moves forward."""
 
-    __slots__ = ("coarse", "day", "day_sum", "end", "fine", "live", "rings", "touched", "zone")
+    __slots__ = (
+        "_sums", "coarse", "day", "day_sum", "end", "fine", "live", "rings", "touched", "zone",
+    )  # fmt: skip
 
     def __init__(self, zone: ZoneInfo, now_ms: int) -> None:
         """`touched` collects (resolution, pane) of what was changed or dropped, until cleared."""
@@ -48,6 +50,7 @@ class Windows:
         self.day = today(zone, now_ms)
         self.day_sum: Vector = {}
         self.touched: set[tuple[str, int]] = set()
+        self._sums: dict[str, Vector] = {}
 
     def add_live(self, vector: Vector) -> None:
         """Add to what is open."""
@@ -65,6 +68,7 @@ class Windows:
         _add_to(self.fine, pane, vector)
         if age >= 0:
             add_into(self.rings[_RING[age]], vector)
+            self._sums.clear()
         self.touched.add(("fine", pane))
 
     def _add_coarse(self, pane: int, vector: Vector) -> None:
@@ -85,6 +89,7 @@ class Windows:
             _add_to(fine, pane, {key: n * overlap})
             touched.add(("fine", pane))
         younger = 0
+        self._sums.clear()
         for ring, edge in zip(self.rings, RING_PANES, strict=True):
             low, high = (self.end - edge) * FINE_MS, (self.end - younger) * FINE_MS
             overlap = min(end_ms, high) - max(begin_ms, low)
@@ -108,6 +113,7 @@ class Windows:
 
     def _move(self, end: int) -> bool:
         """Each pane whose age crosses the edge of a ring changes its ring."""
+        self._sums.clear()
         changed = False
         if end - self.end > FINE_KEPT:
             self.end = end
@@ -164,6 +170,7 @@ class Windows:
         self.set_zone(self.zone, now_ms)
 
     def _settle_rings(self) -> None:
+        self._sums.clear()
         for pane in [p for p in self.fine if self.end - 1 - p >= FINE_KEPT]:
             self._drop("fine", pane)
         self.rings = [{} for _ in RING_PANES]
@@ -176,8 +183,11 @@ class Windows:
         """The sum over the window of this name (panes.WINDOWS); not to be changed."""
         if window == TODAY:
             return self.day_sum
-        last = list(ROLLING).index(window)
-        return self.rings[0] if not last else total_of(self.rings[: last + 1])
+        known = self._sums.get(window)
+        if known is None:
+            last = list(ROLLING).index(window)
+            known = self._sums[window] = total_of(self.rings[: last + 1])
+        return known
 
     def window(self, window: str) -> Window:
         """The window of this name as it stands."""

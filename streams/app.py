@@ -16,7 +16,7 @@ from streams.broker import Broker
 from streams.driver import App, GroupSettings, create_app
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.owner import Owner, now_ms
-from streams.publish import Publisher
+from streams.publish import Publisher, Ticks
 from streams.shard import Shard
 
 
@@ -45,7 +45,6 @@ def _board_plan(settings: Settings, wanted: Topics) -> BoardPlan:
         agent_window=settings.agent_window,
         minimum_sample=settings.leaderboard_minimum_sample,
         leaderboard_size=settings.leaderboard_size,
-        agent_tick_ms=_ms(settings.agent_tick_seconds),
         commit_ms=_ms(settings.board_commit_seconds),
     )
 
@@ -77,7 +76,8 @@ def create_worker(
         "board": min(settings.flush_seconds, settings.board_commit_seconds),
     }
     owner = Owner(make, group.heartbeat_seconds, flush_seconds, telemetry.dropped)
-    publisher = Publisher(owner, sinks, settings.tick_seconds, telemetry.event_to_board)
+    ticks = Ticks(settings.tick_seconds, settings.agent_tick_seconds)
+    publisher = Publisher(owner, sinks, ticks, telemetry.event_to_board)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
     tasks = (owner.flush_loop, publisher.publish_loop)
     app = create_app(group, owner, sources, tasks, publisher.close, telemetry, folder)

@@ -43,7 +43,7 @@ class Broker(Struct, frozen=True):
             max_request_size=8 << 20,
             request_timeout_ms=15_000,
             retry_backoff_ms=20,
-            compression_type="lz4",
+            compression_type="zstd",
             **self.security,
         )
 

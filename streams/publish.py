@@ -8,7 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Final
+
+from msgspec import Struct
 
 from cc_stream.sinks.sink import Sink, SinkUnavailable, Update
 from streams.board import Board
@@ -54,6 +57,13 @@ class Lane:
         return wants_whole
 
 
+class Ticks(Struct, frozen=True):
+    """How often views are shown: queues, teams and the floor; agents and leaderboards."""
+
+    seconds: float
+    agent_seconds: float
+
+
 class Publisher:
     """Ticks the boards of an owner and tells the sinks."""
 
@@ -61,16 +71,17 @@ class Publisher:
         self,
         owner: Owner,
         sinks: Sequence[Sink],
-        tick_seconds: float,
+        ticks: Ticks,
         observe_delay: Callable[[float], None],
     ) -> None:
         """`observe_delay` is told, in seconds, how long after its arrival an event was shown."""
         self.owner = owner
         self.lanes = [Lane(sink) for sink in sinks]
-        self.tick_seconds = tick_seconds
+        self.ticks = ticks
         self.observe_delay = observe_delay
         self.known: dict[int, Board] = {}
         self.told_at: dict[int, float] = {}
+        self.agents_at: dict[int, float] = {}
 
     async def publish_loop(self) -> None:
         """Tick for ever, less often when a tick takes long."""
@@ -78,10 +89,10 @@ class Publisher:
             started = time.monotonic()
             await self.publish_once()
             spent = time.monotonic() - started
-            await asyncio.sleep(max(self.tick_seconds - spent, spent / 2, 0.005))
+            await asyncio.sleep(max(self.ticks.seconds - spent, spent / 2, 0.005))
 
     async def publish_once(self) -> None:
-        """One tick of every board shard."""
+        """One tick of every board shard: queues first, then the agents of those that are due."""
         boards = self._boards()
         for partition in self.known.keys() - boards.keys():
             for lane in self.lanes:
@@ -90,8 +101,19 @@ class Publisher:
         for partition, board in boards.items():
             if returning or self.known.get(partition) is not board:
                 board.repeat_whole()
-            await self._publish(partition, board)
+            await self._publish(partition, board, agents=False)
+        for partition in self._due(boards):
+            self.agents_at[partition] = time.monotonic()
+            await self._publish(partition, boards[partition], agents=True)
         self.known = boards
+
+    def _due(self, boards: dict[int, Board]) -> list[int]:
+        """Whose agents are to be shown now: a few shards a tick, so that no queue waits for all."""
+        now = time.monotonic()
+        last = {partition: self.agents_at.get(partition, 0.0) for partition in boards}
+        due = [p for p in boards if now - last[p] >= self.ticks.agent_seconds]
+        share = ceil(len(boards) * self.ticks.seconds / self.ticks.agent_seconds)
+        return sorted(due, key=last.__getitem__)[:share]
 
     def _boards(self) -> dict[int, Board]:
         return {
@@ -100,11 +122,11 @@ class Publisher:
             if isinstance(shard.stage, Board)
         }
 
-    async def _publish(self, partition: int, board: Board) -> None:
+    async def _publish(self, partition: int, board: Board, *, agents: bool) -> None:
         arrivals, board.arrivals_ms = board.arrivals_ms, []
-        update = board.tick(now_ms())
+        update = board.tick(now_ms(), agents=agents)
         if update is None:
-            if time.monotonic() - self.told_at.get(partition, 0.0) < STATUS_SECONDS:
+            if agents or time.monotonic() - self.told_at.get(partition, 0.0) < STATUS_SECONDS:
                 return
             update = board.status(now_ms())
         self.told_at[partition] = time.monotonic()
@@ -117,6 +139,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Show what is there for the last time, and let the sinks go."""
-        await self.publish_once()
+        for partition, board in self._boards().items():
+            await self._publish(partition, board, agents=True)
         for lane in self.lanes:
             await lane.sink.close()

@@ -29,8 +29,8 @@ from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
-CHUNK: Final = 1_000
-"""Records applied in one go: between two of them the loop serves others."""
+CHUNK: Final = 256
+"""Records applied in one go, a few milliseconds: between two of them the loop serves others."""
 MARKERS: Final = 8
 """The longest step between two fetches that is taken for transaction markers unread."""
 

@@ -14,13 +14,14 @@ from cc_stream.alerts import AlertLevels
 from cc_stream.alerts.engine import Alert, AlertState
 from cc_stream.deltas import Batch, Tick, decode
 from cc_stream.errors import CcStreamError
+from cc_stream.leaderboard import Leaderboard
 from cc_stream.metrics.waiting import WAITING
 from cc_stream.outputs import alert_record, board_record, view_record
 from cc_stream.panes import COARSE_MS, pane_end
 from cc_stream.reference import ReferenceData, Terms, terms_of
 from cc_stream.sinks.sink import ShardStatus, Update
 from cc_stream.topics import Topics
-from cc_stream.view import Entity, order_of
+from cc_stream.view import Entity, View, order_of
 from streams.board.rows import Row, Rows
 from streams.board.show import Moment, Ranking, views_of
 from streams.board.watch import Watch
@@ -55,7 +56,6 @@ class BoardPlan(Struct, frozen=True):
     agent_window: str
     minimum_sample: int
     leaderboard_size: int
-    agent_tick_ms: int
     commit_ms: int
 
 
@@ -83,7 +83,7 @@ class Board:
         self.held_tick_ms: int | None = None
         # What the next flush writes.
         self.learned: set[tuple[str, str, str]] = set()
-        self.outputs: dict[bytes, Write] = {}
+        self.outputs: dict[tuple[Any, ...], View | Leaderboard] = {}
         self.dirty = False
         self.committed_at_ms = 0
         # What the next tick shows.
@@ -91,7 +91,7 @@ class Board:
         self.new_alerts: list[Alert] = []
         self.arrivals_ms: list[int] = []
         self.whole = True
-        self.agents_at_ms = self.boards_at_ms = 0
+        self.boards_at_ms = 0
 
     # --- deltas in ---------------------------------------------------------------------------
 
@@ -215,8 +215,7 @@ class Board:
             writes.append(self._state(_pack((_REFERENCE, *reference)), packed))
         self.learned.clear()
         told = self._cut_alerts(writes)
-        writes += self.outputs.values()
-        self.outputs = {}
+        writes += self._cut_outputs()
         self.dirty = False
         memory = {
             "numbers": self.numbers,
@@ -241,6 +240,20 @@ class Board:
                 record_key, value = alert_record(alert)
                 writes.append(Write(self.plan.topics.alerts.name, None, record_key, value))
         return told
+
+    def _cut_outputs(self) -> list[Write]:
+        """The last of each view and leaderboard that was shown since the last commit."""
+        topics, outputs = self.plan.topics, self.outputs
+        self.outputs = {}
+        writes = []
+        for shown in outputs.values():
+            match shown:
+                case View():
+                    topic, (key, value) = topics.metrics, view_record(shown)
+                case Leaderboard():
+                    topic, (key, value) = topics.leaderboards, board_record(shown)
+            writes.append(Write(topic.name, None, key, value))
+        return writes
 
     def _state(self, key: bytes, value: bytes | None) -> Write:
         return Write(self.plan.topics.panes_changelog.name, self.partition, key, value)
@@ -284,23 +297,24 @@ class Board:
 
     # --- views out ---------------------------------------------------------------------------
 
-    def tick(self, now_ms: int) -> Update | None:
-        """What changed since the last tick, as it stands at `now`; None when nothing did."""
+    def tick(self, now_ms: int, *, agents: bool = True) -> Update | None:
+        """What changed since the last tick, as it stands at `now`; None when nothing did.
+
+        Without `agents` their views and the leaderboards wait for a tick with them.
+        """
         self._advance(self._tick_time(now_ms))
         at = self._moment()
         whole, self.whole = self.whole, False
         if whole:
             for row in self.rows.all.values():
                 self.rows.mark(row)
-        with_agents = whole or at.as_of_ms - self.agents_at_ms >= self.plan.agent_tick_ms
-        changed = self.rows.take_changed(agents=with_agents)
-        if with_agents:
-            self.agents_at_ms = at.as_of_ms
-            self.ranking.changed(row for row in changed if row.entity.kind == "agent")
+        changed = self.rows.take_changed(agents=whole or agents)
+        self.ranking.changed(row for row in changed if row.entity.kind == "agent")
         window = self.plan.agent_window
         views = [view for row in changed for view in views_of(row, at, window, whole=whole)]
         boards = []
-        if whole or at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS:
+        is_due = at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS
+        if whole or (agents and is_due):
             self.boards_at_ms = at.as_of_ms
             boards = self.ranking.take(self.rows, at, whole=whole)
         alerts, self.new_alerts = self.new_alerts, []
@@ -308,13 +322,11 @@ class Board:
             alerts = self.watch.active()
         if not (views or boards or alerts or whole):
             return None
-        topics = self.plan.topics
-        for view in views:
-            key, value = view_record(view)
-            self.outputs[b"v" + key] = Write(topics.metrics.name, None, key, value)
-        for board in boards:
-            key, value = board_record(board)
-            self.outputs[b"l" + key] = Write(topics.leaderboards.name, None, key, value)
+        self.outputs.update(((view.entity, view.window), view) for view in views)
+        self.outputs.update(
+            ((board.tenant, board.scope, board.scope_id, board.name, board.window), board)
+            for board in boards
+        )
         return Update(self.partition, at.as_of_ms, views, boards, alerts, whole, self._status(at))
 
     def status(self, now_ms: int) -> Update:

@@ -15,7 +15,16 @@ from cc_stream.leaderboard import (
     standings,
 )
 from cc_stream.panes import TODAY, WINDOWS
-from cc_stream.view import FLOOR_ID, LIVE_VIEW, View, figures, live_metrics, named, window_metrics
+from cc_stream.view import (
+    FLOOR_ID,
+    LIVE_VIEW,
+    View,
+    figures,
+    figures_beside,
+    live_metrics,
+    named,
+    window_metrics,
+)
 from streams.board.rows import Row, Rows
 
 
@@ -37,10 +46,11 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[Vi
     part = at.shard if entity.kind == "floor" else None
     with_vector = part is not None or (whole and entity.kind in {"queue", "team"})
     live_vector = named(windows.live) if part is not None else None
+    now = figures(entity.kind, windows.day, at.as_of_ms, {}, windows.live, row.terms)
     views = []
     for name in (TODAY, agent_window) if entity.kind == "agent" else WINDOWS:
         window, vector = windows.window(name), windows.sum(name)
-        seen = figures(entity.kind, window, at.as_of_ms, vector, windows.live, row.terms)
+        seen = figures_beside(now, window, vector)
         views.append(
             View(
                 entity, name, window.start_ms, window.end_ms, at.as_of_ms, at.data_as_of_ms,
@@ -48,11 +58,10 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[Vi
                 live_vector, part,
             )
         )  # fmt: skip
-    seen = figures(entity.kind, windows.window(TODAY), at.as_of_ms, {}, windows.live, row.terms)
     views.append(
         View(
             entity, LIVE_VIEW, None, None, at.as_of_ms, at.data_as_of_ms, at.order,
-            live_metrics(seen), None, live_vector, part,
+            live_metrics(now), None, live_vector, part,
         )
     )  # fmt: skip
     return views

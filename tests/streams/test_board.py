@@ -17,7 +17,7 @@ from streams.board import TICK_KEY, Board, BoardPlan, MissingDeltasError
 NOW_MS = 1_795_500_004_321
 SECOND_MS = 1_000
 SALES = ("queue", "default", "sales")
-PLAN = BoardPlan(topics(), Terms(), AlertLevels(waiting_now=2), "60m", 10, 20, 500, 0)
+PLAN = BoardPlan(topics(), Terms(), AlertLevels(waiting_now=2), "60m", 10, 20, 0)
 
 
 class Sent(NamedTuple):

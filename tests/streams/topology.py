@@ -124,7 +124,7 @@ class World:
             return Agents(plan, partition)
         if source == self.topics.reference.name:
             return Copy(plan, partition)
-        board = BoardPlan(self.topics, self.terms, AlertLevels(), "60m", 10, 20, 500, 0)
+        board = BoardPlan(self.topics, self.terms, AlertLevels(), "60m", 10, 20, 0)
         return Board(board, partition, self.now_ms)
 
     def log(self, topic: str, partition: int) -> list[Kept]:
