@@ -98,7 +98,7 @@ def topics(prefix: str = "cc", calls: int = 4, agents: int = 2, board: int = 4) 
         metrics=topic("metrics", board, _UPSERTS, "entity and window", "current metrics"),
         leaderboards=topic("leaderboards", board, _UPSERTS, "board", "current rankings"),
         alerts=topic("alerts", board, kept_7_days, "alert id", "alerts, raised and cleared"),
-        contacts=topic("contacts", calls, kept_7_days, "contact_id", "finished contacts"),
+        contacts=topic("contacts", calls, kept_7_days, "tenant/contact_id", "finished contacts"),
         contacts_changelog=topic(
             "contacts-changelog", calls, _CHANGELOG, by_key, "contact logs and position"
         ),

@@ -1,11 +1,14 @@
 """Dead letters: the same record always gives the same letter, and a large one is cut."""
 
+import re
 from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 from cc_stream.dead_letters import MAX_VALUE_BYTES, RULES, dead_letter
 from cc_stream.events import Refused
 
+SCHEMAS = Path(__file__).parents[2] / "schemas"
 REFUSED = Refused("missing_field", "$.data.contact_id", "missing")
 
 
@@ -57,3 +60,10 @@ def test_a_tombstone_has_an_empty_value() -> None:
 
 def test_rules_are_named_once() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+def test_every_header_is_described() -> None:
+    page = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `(cc_\w+)` \|", page, re.MULTILINE)
+    letter = dead_letter(REFUSED, Record(b"k", bytes(MAX_VALUE_BYTES + 1)))
+    assert described == [name for name, _ in letter.headers]

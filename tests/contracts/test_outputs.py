@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
+from cc_stream.admit import Ledger, Limits, admit_call
+from cc_stream.contact_record import contact_record
+from cc_stream.contracts import decode_one
+from cc_stream.events import Refused, key_of
 from cc_stream.metrics.conversion import CONVERTED, ELIGIBLE
 from cc_stream.metrics.metric import OF_ALL
 from cc_stream.metrics.waiting import WAITING
@@ -20,6 +25,8 @@ from cc_stream.outputs import (
     view_record,
 )
 from cc_stream.panes import Window
+from cc_stream.simulate.floor import arrivals
+from cc_stream.simulate.plan import Faults, SimulationSettings
 from cc_stream.topics import topics
 from cc_stream.view import Entity, View, figures, live_metrics, named, window_metrics
 from tests.contracts.test_view_store import NOW, alert, board, standing, view
@@ -142,3 +149,28 @@ def test_alerts_obey_the_schema_and_come_back() -> None:
         validator("cc.alerts.v1").validate(json.loads(value))
         assert alert_of(value) == each
         assert key == b"0123456789abcdef"
+
+
+def test_records_of_simulated_contacts_obey_the_schema() -> None:
+    """As they are after each event, so also those of contacts that are not finished."""
+    check = validator("cc.contacts.v1")
+    settings = SimulationSettings(
+        seats=40, faults=Faults(disorder=0.1, missing_ends=0.1, restated=0.5)
+    )
+    ledger = Ledger(Limits())
+    seen = set()
+    for arrival in arrivals(settings, NOW, NOW + 1_800_000):
+        event, _ = decode_one(arrival.value)
+        if arrival.topic != "calls" or isinstance(event, Refused):
+            continue
+        admit_call(ledger, event)
+        log = (event.tenant, key_of(event) or "")
+        contact = ledger.opened(log)
+        if contact is None or not contact.has_closed:
+            continue
+        record = json.loads(orjson.dumps(contact_record(*log, contact)))
+        check.validate(record)
+        handled = any(segment["handled_at"] for segment in record["segments"])
+        seen.add((record["finished"], handled, bool(record["outcomes"])))
+    assert {(True, False, False), (True, True, False), (True, True, True)} <= seen
+    assert any(not finished for finished, _, _ in seen)

@@ -19,6 +19,7 @@ def test_names_and_partitions() -> None:
         "acme.agents-changelog.v1": 3,
         "acme.reference-changelog.v1": 1,
         "acme.panes-changelog.v1": 5,
+        "acme.ingest-positions.v1": 1,
     }
 
 
