@@ -45,8 +45,12 @@ MAX_AGES_MS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """How long a contact can go on at most, by channel; an unknown channel is as voice."""
 
+SHORT_LOG: Final = 16
+"""So many events of one contact fit into a record of Kafka, whatever their fields hold."""
 MAX_ENTRIES: Final = 1_000
-"""Events of one contact at most: a source that gives every call one id must not stop a shard."""
+MAX_LOG_BYTES: Final = 400_000
+"""A contact that has more is refused: a source that gives every call one id must not stop a shard,
+and a log has to fit into one record."""
 
 _WITH_TEAM: Final = frozenset(
     rank
@@ -175,8 +179,8 @@ def admit_call(
         return _open_log(ledger, log, event.source, entry)
     known = contact.entry_of(entry.key)
     if known is None:
-        if len(contact.entries) >= MAX_ENTRIES:
-            return Refused("log_full", "$.data.contact_id", f"{MAX_ENTRIES} events are kept")
+        if _is_full(contact):
+            return Refused("log_full", "$.data.contact_id", "more than a contact can have")
         return Admitted(log, contact.add(entry))
     return _repeat(ledger, log, contact, known, entry, event.source)
 
@@ -236,6 +240,11 @@ def _open_log(
         return Refused("contact_gone", "$.data.contact_id", "it began before logs are kept")
     ledger.contacts[log] = contact
     return Admitted(log, change)
+
+
+def _is_full(contact: Contact) -> bool:
+    count = len(contact.entries)
+    return count >= SHORT_LOG and (count >= MAX_ENTRIES or contact.most_bytes > MAX_LOG_BYTES)
 
 
 def _repeat(

@@ -78,6 +78,11 @@ class Contact:
         """What the contact came in by; None until a queued event names it."""
         return self.story.channel
 
+    @property
+    def most_bytes(self) -> int:
+        """No less than the log takes when it is packed."""
+        return sum(_most_bytes(entry.data) for entry in self.entries)
+
     def entry_of(self, key: int) -> Entry | None:
         """The entry with this (source, id) hash."""
         for entry in self.entries:
@@ -138,6 +143,16 @@ class Contact:
     def revision(self) -> int:
         """How much is known: grows with every entry and every replacement."""
         return sum(1 + entry.revision for entry in self.entries)
+
+
+def _most_bytes(data: Data) -> int:
+    size = 100  # what an entry has beside its names and texts
+    for value in msgspec.structs.astuple(data):
+        if isinstance(value, str):
+            size += 4 * len(value)
+        elif isinstance(value, tuple | dict):
+            size += sum(4 * len(name) + 16 for name in value)
+    return size
 
 
 def _differ(

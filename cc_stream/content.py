@@ -19,6 +19,8 @@ from cc_stream.events import (
     key_of,
 )
 
+MAX_FIELDS_BYTES: Final = 16_384
+"""The fields of one piece of reference data at most; an entity's history is one record."""
 MAX_DEPTH: Final = 16
 """How deep the values of reference fields may be nested, so that any reader can follow."""
 
@@ -87,9 +89,11 @@ def _reference_fault(event: Event) -> Refused | None:
     if _depth_exceeds(fields, MAX_DEPTH):
         return Refused("bad_value", "$.data.fields", f"nested deeper than {MAX_DEPTH}")
     try:
-        msgspec.msgpack.encode(fields)
+        size = len(msgspec.msgpack.encode(fields))
     except OverflowError:
         return Refused("bad_value", "$.data.fields", "a whole number of more than 64 bits")
+    if size > MAX_FIELDS_BYTES:
+        return Refused("bad_value", "$.data.fields", f"{size} bytes, at most {MAX_FIELDS_BYTES}")
     return _instants_fault(event)
 
 

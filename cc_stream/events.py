@@ -97,7 +97,7 @@ class Queued(Data, frozen=True):
     caller_hash: Name | None = None
     position: Count | None = None
     priority: Whole | None = None
-    skills: tuple[Name, ...] | None = None
+    skills: Annotated[tuple[Name, ...], Meta(max_length=32)] | None = None
     campaign: Name | None = None
     reason: Text | None = None
 
@@ -271,7 +271,7 @@ class Quality(Data, frozen=True):
     score: float
     form: Name | None = None
     max: float | None = None
-    marks: dict[str, float] | None = None
+    marks: Annotated[dict[Name, float], Meta(max_length=32)] | None = None
     critical_fail: bool | None = None
 
 
@@ -282,7 +282,7 @@ class AgentStateChanged(Data, frozen=True):
     state: AgentState
     team: Name | None = None
     reason: Text | None = None
-    queues: tuple[Name, ...] | None = None
+    queues: Annotated[tuple[Name, ...], Meta(max_length=100)] | None = None
     since: Instant | None = None
 
 
@@ -292,9 +292,9 @@ class AgentSnapshot(Data, frozen=True):
     agent_id: Name
     state: AgentState
     since: Instant
-    contacts: tuple[Name, ...] | None = None
+    contacts: Annotated[tuple[Name, ...], Meta(max_length=100)] | None = None
     team: Name | None = None
-    queues: tuple[Name, ...] | None = None
+    queues: Annotated[tuple[Name, ...], Meta(max_length=100)] | None = None
 
 
 class QueueSnapshot(Data, frozen=True):

@@ -49,6 +49,9 @@ class Terms(Struct, frozen=True):
 DEFAULT_TERMS: Final = Terms()
 
 
+CHANGES_KEPT: Final = 32
+"""The latest changes of an entity: its history has to fit into one record of Kafka."""
+
 Change = tuple[int, int, int, dict[str, Any]]
 """(valid from in ms, key, revision, fields)."""
 
@@ -73,7 +76,7 @@ class ReferenceData:
         changes = [c for c in changes if c[1] != key]
         changes.append((to_ms(data.valid_from), key, revision, dict(data.fields)))
         changes.sort(key=lambda change: change[:2])
-        self._changes[entity] = changes
+        self._changes[entity] = changes[-CHANGES_KEPT:]
 
     @staticmethod
     def entity_of(event: Any) -> tuple[str, str, str]:

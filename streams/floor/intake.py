@@ -89,7 +89,7 @@ class Intake:
                 refused[cast("Refused", verdict).rule] += 1
                 self._bury(cast("Refused", verdict), record)
             kinds[kind.__name__] += 1
-        self._arrived(records[-1].timestamp)
+        self._arrived(records[-1].timestamp, something=kinds["Admitted"] > 0)
         self.dirty = True
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
         self.plan.counts.verdicts(self.name, kinds, refused)
@@ -125,9 +125,10 @@ class Intake:
         topic = self.plan.topics.dead_letters.name
         self.letters.append(Write(topic, None, letter.key, letter.value, letter.headers))
 
-    def _arrived(self, broker_ms: int) -> None:
-        self.arrived_ms = broker_ms
-        self.history = broker_ms - self.ledger.latest_ms > HISTORY_MS
+    def _arrived(self, broker_ms: int, *, something: bool) -> None:
+        if something:
+            self.arrived_ms = broker_ms
+            self.history = broker_ms - self.ledger.latest_ms > HISTORY_MS
 
     def is_dirty(self, _now_ms: int) -> bool:
         """See Stage."""
