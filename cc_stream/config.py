@@ -34,6 +34,8 @@ from cc_stream.errors import ConfigError
 PREFIX: Final = "CC_"
 FILE: Final = "cc-stream.toml"
 FILE_VARIABLE: Final = "CC_SETTINGS"
+CALLER_HASH_KEY_LENGTH: Final = 16
+"""A shorter key is soon found by trying, and with it every number."""
 MAX_AGE_HOURS: Final = {"voice": 4.0, "chat": 12.0, "email": 72.0}
 
 
@@ -50,6 +52,12 @@ def _redis_url(url: SecretStr) -> SecretStr:
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
         raise ValueError("is no redis://, rediss:// or unix:// address")
     return url
+
+
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key) < CALLER_HASH_KEY_LENGTH:
+        raise ValueError(f"is shorter than {CALLER_HASH_KEY_LENGTH} characters")
+    return key
 
 
 def _addresses(text: str) -> str:
@@ -126,9 +134,15 @@ class Settings(BaseSettings):
         60, description="how far an event may lie ahead of the broker's clock"
     )
     max_age_hours: MaxAges = Field(
-        MAX_AGE_HOURS, description="by channel: a contact is stale after so long in one state"
+        MAX_AGE_HOURS,
+        description="by channel: a contact's log is kept for so long after its last event, "
+        "and `grace_seconds` more",
     )
-    max_age_default_hours: Positive = Field(4, description="the same for any other channel")
+    max_age_default_hours: Positive = Field(
+        4,
+        description="the same for any other channel; a talk or hold of any channel that lasts for "
+        "longer is not shown as current",
+    )
     agent_max_age_hours: Positive = Field(
         16, description="an agent's state is stale after so long: a lost logoff"
     )
@@ -154,7 +168,7 @@ class Settings(BaseSettings):
         "short_abandons_excluded",
     ] = Field("abandons_negative", description="the formula of `service_level`")
     max_wait_seconds: Positive = Field(
-        14_400, description="a longer wait or hold is not shown as current, but as stale"
+        14_400, description="a longer wait is not shown as current, but as stale"
     )
     agent_window: Literal["5m", "15m", "30m", "60m"] = Field(
         "60m", description="the rolling window of agents, beside today"
@@ -173,6 +187,11 @@ class Settings(BaseSettings):
     alert_service_level_live: Ratio = Field(0.6, description="raise below this live service level")
     alert_minimum_sample: Annotated[int, Field(ge=1)] = Field(
         20, description="contacts needed before a service level raises an alert"
+    )
+    caller_hash_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
+        None,
+        description="at least 16 characters, never shown: callers are told apart by a hash with "
+        "this key; without it they are left out",
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="where `/metrics` listens")
     metrics_port: Port = Field(9464, description="its port; 0 takes a free one")
@@ -199,10 +218,6 @@ class Settings(BaseSettings):
             return urlunsplit(parts._replace(query=""))
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}", query=""))
-
-    def max_age_seconds(self, channel: str | None) -> float:
-        """After how long in one state a contact of this channel is stale."""
-        return 3600 * self.max_age_hours.get(channel or "voice", self.max_age_default_hours)
 
     def kafka_security(self) -> dict[str, Any]:
         """Options for every aiokafka client beside its address. Holds the password: do not log.

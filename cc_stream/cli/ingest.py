@@ -79,11 +79,16 @@ def _feed(
     from cc_stream.installation import topics_of
     from cc_stream.sources.source import Options
 
+    key = settings.caller_hash_key
     return Feed(
         bootstrap=settings.broker,
         topics=topics_of(settings),
         source=source,
-        options=Options(source=source_id or source.default_source, tenant=tenant),
+        options=Options(
+            source=source_id or source.default_source,
+            tenant=tenant,
+            caller_hash_key=b"" if key is None else key.get_secret_value().encode(),
+        ),
         path=file,
         security=settings.kafka_security(),
     )

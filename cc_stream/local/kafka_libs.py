@@ -18,7 +18,7 @@ FETCH_BYTES = 64_000_000
 """What one fetch brings, Maven's own plugins included (measured; close enough for a bar)."""
 
 POLL_SECONDS = 0.2
-WAY_OUT = "or give --broker HOST:PORT --redis URL, or run `docker compose up`"
+WAY_OUT = "or give --broker HOST:PORT --redis URL, or run `docker compose --profile demo up`"
 
 Progress = Callable[[int, int], None]
 """Called about five times a second with the bytes fetched so far and the bytes expected."""

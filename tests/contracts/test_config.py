@@ -26,8 +26,9 @@ def test_defaults() -> None:
     assert settings.broker == "127.0.0.1:9092"
     assert settings.redis.get_secret_value() == "redis://127.0.0.1:6379/0"
     assert settings.kafka_security() == {"security_protocol": "PLAINTEXT"}
-    assert settings.max_age_seconds("voice") == settings.max_age_seconds(None) == 4 * 3600
-    assert settings.max_age_seconds("fax") == 4 * 3600
+    assert settings.max_age_hours == {"voice": 4, "chat": 12, "email": 72}
+    assert settings.max_age_default_hours == 4
+    assert settings.caller_hash_key is None
 
 
 def test_arguments_win_over_environment_over_file(
@@ -75,6 +76,8 @@ def test_a_named_file_is_read_in_place_of_the_usual_one(
         ("CC_MAX_AGE_HOURS", "voice=4", "setting max_age_hours is not JSON"),
         ("CC_REDIS", f"http://:{SECRET}@h", "setting redis: is no redis://"),
         ("CC_REDIS", f"redis://:{SECRET}@[h", "setting redis: "),
+        ("CC_CALLER_HASH_KEY", SECRET, "setting caller_hash_key: "),
+        ("CC_CALLER_HASH_KEY", "", "setting caller_hash_key: "),
         ("CC_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "kafka_security_protocol SASL_SSL needs"),
     ],
 )
@@ -122,7 +125,7 @@ def test_an_unknown_argument_is_refused() -> None:
     ],
 )
 def test_no_password_is_ever_shown(url: str, shown: str) -> None:
-    settings = load_settings(redis=url, kafka_password=SECRET)
+    settings = load_settings(redis=url, kafka_password=SECRET, caller_hash_key=SECRET * 2)
     assert settings.redis_shown == shown
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.redis!r}"
 
