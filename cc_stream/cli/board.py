@@ -22,11 +22,12 @@ EXAMPLES: Final = options.examples(
 )
 READ_SECONDS: Final = 0.5
 DRAW_SECONDS: Final = 0.25
-ONCE_SECONDS: Final = 1.0
 
 
 def command(
-    once: Annotated[bool, typer.Option("--once", help="Print one screen and end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Measure for 5 s, print one screen and end.")
+    ] = False,
     metrics: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="A worker's /metrics; may be given several times."),
@@ -53,20 +54,19 @@ def command(
 async def _run(settings: "Settings", urls: list[str], *, once: bool) -> None:
     from rich.console import Console
 
-    from cc_stream.cli.live import Live
+    from cc_stream.cli.live import LEAST_FLOW_MS, Live
     from cc_stream.cli.screen import draw
 
     async with Live(settings, urls, "floor") as live:
-        if once:
-            await live.read(_now_ms())
-            await asyncio.sleep(ONCE_SECONDS)  # events a second are a difference
-            now_ms = _now_ms()
-            data = await live.read(now_ms)
-            if data.as_of_ms is None:
-                raise CcStreamError(data.note or "no worker has written a board to this Redis yet")
-            Console().print(draw(data, now_ms))
-        else:
+        if not once:
             await show(live, lambda: False)
+            return
+        data = await live.read(_now_ms())
+        if data.as_of_ms is None:
+            raise CcStreamError(data.note or "no worker has written a board to this Redis yet")
+        await asyncio.sleep(LEAST_FLOW_MS / 1000)  # events a second are a difference
+        now_ms = _now_ms()
+        Console().print(draw(await live.read(now_ms), now_ms))
 
 
 async def show(live: "Live", is_over: Callable[[], bool]) -> None:

@@ -1,5 +1,6 @@
 """`cc-stream demo`: a simulated floor on real servers, from nothing to live boards."""
 
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,10 @@ def command(
         ),
     ] = None,
     no_screen: Annotated[
-        bool, typer.Option("--no-screen", help="Print what happens, line by line.")
+        bool,
+        typer.Option(
+            "--no-screen", help="Print what happens, line by line, as where stdout is no terminal."
+        ),
     ] = False,
     hours: Annotated[
         float | None,
@@ -65,7 +69,8 @@ def command(
     from cc_stream.local.folder import run_folder
 
     floor_of(wished, seats, seed)  # a mistake is told before anything is started
-    plan = Plan(seats=seats, seed=seed, hours=hours, seconds=seconds, screen=not no_screen)
+    screen = not no_screen and sys.stdout.isatty()  # a pipe or a file gets lines
+    plan = Plan(seats=seats, seed=seed, hours=hours, seconds=seconds, screen=screen)
     with ExitStack() as running:
         folder = running.enter_context(run_folder(data))
         addresses = _servers(running, data, folder, broker, redis)

@@ -37,6 +37,8 @@ DEAD_LETTERS_METRIC: Final = "cc_dead_letters_total"
 LAG_METRIC: Final = "cc_shard_lag_records"
 FLOW_MS: Final = 30_000
 """Events a second and delays are those of so long."""
+LEAST_FLOW_MS: Final = 5_000
+"""Shards tell what they counted about once a second: over less, a rate may be 0 or double."""
 
 Figures = Mapping[str, Mapping[str, Any]]
 """Window name (or `live`) → figures."""
@@ -137,7 +139,7 @@ class Live:
 def flow(readings: Sequence[Reading], scraped: Scrape, statuses: Sequence[ShardStatus]) -> Flow:
     """How the line is doing, from the first to the last of the readings."""
     first, last = readings[0], readings[-1]
-    seconds = (last.at_ms - first.at_ms) / 1000
+    span_ms = last.at_ms - first.at_ms
     events = last.events - first.events
     # A single reading tells of all that was counted so far.
     delays = since(first.delays, last.delays) if len(readings) > 1 else last.delays
@@ -146,7 +148,9 @@ def flow(readings: Sequence[Reading], scraped: Scrape, statuses: Sequence[ShardS
     lag = scraped.total(LAG_METRIC)
     return Flow(
         # A shard that was loaded anew counts its events from zero.
-        events_per_second=events / seconds if seconds > 0 and events >= 0 else None,
+        events_per_second=1000 * events / span_ms
+        if span_ms >= LEAST_FLOW_MS and events >= 0
+        else None,
         delay_p50_seconds=quantile(0.5, delays) or told,
         delay_p99_seconds=quantile(0.99, delays),
         lag_records=sum(s.lag for s in statuses) if lag is None else round(lag),

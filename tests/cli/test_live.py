@@ -125,5 +125,11 @@ def test_flow_without_metrics_is_told_by_the_shards() -> None:
 
 
 def test_a_restarted_shard_gives_no_rate() -> None:
-    readings = [Reading(NOW_MS, 100, {}), Reading(NOW_MS + 1_000, 3, {})]
+    readings = [Reading(NOW_MS, 100, {}), Reading(NOW_MS + 10_000, 3, {})]
     assert flow(readings, Scrape(), STATUSES).events_per_second is None
+
+
+@pytest.mark.parametrize(("span_ms", "rate"), [(0, None), (4_999, None), (5_000, 10)])
+def test_a_rate_needs_some_seconds(span_ms: int, rate: float | None) -> None:
+    readings = [Reading(NOW_MS, 100, {}), Reading(NOW_MS + span_ms, 150, {})]
+    assert flow(readings, Scrape(), STATUSES).events_per_second == rate
