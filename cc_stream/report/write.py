@@ -1,11 +1,13 @@
 """A report as JSON, CSV or a table."""
 
 import csv
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
 
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,31 +20,47 @@ from cc_stream.report.periods import ALL
 FORMATS: Final = ("table", "json", "csv")
 
 _WIDE: Final = 240
+_UNBOUND: Final = 100_000
+_LEAST_NAME: Final = 7
+"""A longer name is folded where a terminal is very narrow."""
 _SHARES: Final = {"service_level", "conversion", "occupancy"}
 _CONTACTS: Final = (
     ("offered", "offered"),
     ("answered", "answered"),
     ("abandoned", "abandoned"),
-    ("service_level", "service level"),
-    ("queue_wait_mean_seconds", "mean wait"),
-    ("queue_wait_max_seconds", "longest"),
+    ("service_level", "service\nlevel"),
+    ("queue_wait_mean_seconds", "mean\nwait"),
+    ("queue_wait_max_seconds", "longest\nwait"),
     ("handled", "handled"),
-    ("handle_time_mean_seconds", "handle time"),
+    ("handle_time_mean_seconds", "handle\ntime"),
     ("conversion", "conversion"),
     ("value_minor", "value"),
 )
 _PEOPLE: Final = (
     ("answered", "answered"),
     ("handled", "handled"),
-    ("handle_time_mean_seconds", "handle time"),
-    ("transferred_out", "passed on"),
+    ("handle_time_mean_seconds", "handle\ntime"),
+    ("transferred_out", "passed\non"),
     ("conversion", "conversion"),
     ("value_minor", "value"),
     ("occupancy", "occupancy"),
-    ("login_seconds", "logged in"),
+    ("login_seconds", "logged\nin"),
     ("pause_seconds", "paused"),
 )
-_COLUMNS: Final = {
+_SPARED: Final = (
+    "value_minor",
+    "queue_wait_max_seconds",
+    "transferred_out",
+    "pause_seconds",
+    "login_seconds",
+    "handled",
+    "conversion",
+    "handle_time_mean_seconds",
+    "queue_wait_mean_seconds",
+    "occupancy",
+)
+"""What a narrow terminal does without, first to last; the rest are always shown."""
+_COLUMNS: Final[dict[str, Sequence[tuple[str, str]]]] = {
     "queue": _CONTACTS,
     "campaign": _CONTACTS,
     "floor": (*_CONTACTS, ("occupancy", "occupancy")),
@@ -124,25 +142,43 @@ def _cell(value: Value, key: str | None) -> Value:
 def write_table(report: Report, out: TextIO, width: int | None = None) -> None:
     """The figures that matter most, for a person; times in the report's zone.
 
-    `width` in characters; without it the terminal's, or as wide as the table elsewhere.
+    `width` in characters; without it the terminal's, or as wide as the table elsewhere. Columns
+    that do not fit are left out, which is said below.
     """
-    ask, has_windows = report.ask, report.ask.window != ALL
-    columns = _COLUMNS[ask.by]
-    table = Table(title=_title(report), title_justify="left")
-    for heading in (ask.by, "window") if has_windows else (ask.by,):
-        table.add_column(heading)
+    console = Console(file=out, width=width, highlight=False, emoji=False, markup=False)
+    if width is None and not console.is_terminal:
+        console.width = _WIDE
+    all_columns = _COLUMNS[report.ask.by]
+    columns = list(all_columns)
+    table = _table(report, columns)
+    unbound = console.options.update(width=_UNBOUND)
+    for spared in _SPARED:
+        if console.measure(table, options=unbound).maximum <= console.width:
+            break
+        columns = [column for column in columns if column[0] != spared]
+        table = _table(report, columns)
+    console.print(_title(report), soft_wrap=True)
+    console.print(table)
+    missing = [column[1].replace("\n", " ") for column in all_columns if column not in columns]
+    if missing:
+        console.print(f"no room for {', '.join(missing)} (--format csv has all)", soft_wrap=True)
+    for text in _notes(report):
+        console.print(text, soft_wrap=True)
+
+
+def _table(report: Report, columns: Sequence[tuple[str, str]]) -> Table:
+    has_windows = report.ask.window != ALL
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(report.ask.by, overflow="fold", min_width=_LEAST_NAME)
+    if has_windows:
+        table.add_column("window", no_wrap=True)
     for _, heading in columns:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for line in report.lines:
         cells = [_shown(name, line.metrics.get(name)) for name, _ in columns]
         window = [_window(line, report)] if has_windows else []
         table.add_row(_name(line), *window, *cells)
-    console = Console(file=out, width=width, highlight=False, emoji=False, markup=False)
-    if width is None and not console.is_terminal:
-        console.width = _WIDE
-    console.print(table)
-    for text in _notes(report):
-        console.print(text, soft_wrap=True)
+    return table
 
 
 def _title(report: Report) -> str:

@@ -1,7 +1,5 @@
 """Events written down as short as a table: `at` is seconds after START (a Sunday, 08:00 UTC)."""
 
-
-
 from datetime import datetime, timedelta
 from typing import Any
 

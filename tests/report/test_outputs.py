@@ -11,7 +11,10 @@ import pytest
 
 from cc_stream.contracts import encode
 from cc_stream.errors import ConfigError
+from cc_stream.report.collect import collect_events
 from cc_stream.report.command import ask_of, report_files
+from cc_stream.report.lines import report
+from cc_stream.report.write import write_table
 from cc_stream.view import KINDS
 from tests.report.feed import Feed
 from tests.report.test_contacts import transferred
@@ -113,6 +116,24 @@ def test_the_table_names_how_its_figures_were_made(events: Path) -> None:
     assert "service level abandons_negative, T 30 s, S 5 s: sales, tech" in text
     assert "not counted: not_json 1" in text
     assert errors == ""
+
+
+@pytest.mark.parametrize("by", KINDS)
+@pytest.mark.parametrize("window", ["all", "15m"])
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_table_fits_its_terminal(by: str, window: str, width: int) -> None:
+    """Nothing is cut: what has no room is left out whole, and named below."""
+    out = io.StringIO()
+    feed = transferred().queued(500, "d", campaign="spring").state(0, "available")
+    write_table(report(collect_events(feed.events), ask_of(by=by, window=window)), out, width)
+    text = out.getvalue()
+    table, _, notes = text.partition("attribution event, lateness none")
+    assert "…" not in text
+    assert all(len(line) <= width for line in table.splitlines() if "no room for" not in line)
+    assert "answered" in table
+    assert ("T 20 s, S 5 s" in notes) is (by in {"queue", "campaign", "floor"})
+    if width == 140:
+        assert "no room for" not in table
 
 
 def test_a_queue_log_needs_no_broker(tmp_path: Path) -> None:
