@@ -20,7 +20,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from cc_stream.agent import DEFAULT_MAX_AGE_MS, Agent, StateEntry
-from cc_stream.contact import RANKS, Entry
+from cc_stream.contact import RANKS
 from cc_stream.contact_log import Change, Contact, unpack
 from cc_stream.events import (
     AGENT_EVENTS,
@@ -38,6 +38,7 @@ from cc_stream.events import (
 from cc_stream.facts import Reported
 from cc_stream.partitioner import partition_of
 from cc_stream.reference import ReferenceData
+from cc_stream.segment import Entry
 
 HOUR_MS: Final = 3_600_000
 MAX_AGES_MS: Final[Mapping[str, int]] = MappingProxyType(

@@ -13,19 +13,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from cc_stream.contact import (
-    RANKS,
-    STEPS,
-    Entry,
-    Story,
-    facts_of,
-    place,
-    place_outcomes,
-    read,
-    segment_facts,
-)
+from cc_stream.contact import RANKS, STEPS, Story, facts_of, nothing, place_outcomes, read
 from cc_stream.events import CONTACT_EVENTS, Data
 from cc_stream.facts import Fact
+from cc_stream.segment import Entry, place, segment_facts
 
 DATA_TYPES: Final[tuple[type[Data], ...]] = tuple(
     event.__annotations__["data"] for event in CONTACT_EVENTS
@@ -115,9 +106,12 @@ class Contact:
             segment.facts = segment_facts(segment)
 
     def _advance(self, entry: Entry) -> Change:
+        step = STEPS[entry.rank]
+        if step is nothing:
+            return NO_CHANGE
         story = self.story
         loose = len(story.loose)
-        STEPS[entry.rank](story, entry)
+        step(story, entry)
         if story.outcomes:
             place_outcomes(story)
         taken_back: list[Fact] = []
@@ -132,7 +126,7 @@ class Contact:
     @property
     def has_closed(self) -> bool:
         """Whether something of the contact has ended: from then on it has a contact record."""
-        return any(entry.rank in _CLOSING for entry in self.entries)
+        return any(entry.rank in _CLOSING for entry in reversed(self.entries))
 
     @property
     def is_open(self) -> bool:
@@ -190,9 +184,7 @@ def pack(contact: Contact) -> bytes:
     """The log at rest, as it lies in memory and in the changelog."""
     rows: list[Any] = [contact.source]
     for entry in contact.entries:
-        fields = list(msgspec.structs.astuple(entry.data))
-        while fields and fields[-1] is None:
-            fields.pop()
+        fields = msgspec.structs.astuple(entry.data)
         rows.append(
             (
                 entry.time_ms,

@@ -7,10 +7,10 @@ depends on the log alone: neither on the order of arrival nor on a clock.
 
 from typing import Any
 
-from cc_stream.contact import Segment
 from cc_stream.contact_log import Contact
 from cc_stream.events import Ended, Outcome, to_rfc3339
 from cc_stream.facts import Handled
+from cc_stream.segment import Segment
 
 Record = dict[str, Any]
 
@@ -32,7 +32,7 @@ def contact_record(tenant: str, contact_id: str, contact: Contact) -> Record:
         "revision": contact.revision,
         "finished": finished,
         "channel": story.channel,
-        "direction": _direction(contact),
+        "direction": story.direction,
         "queue_first": next((s.queue for s in story.segments if s.first), None),
         "started_at": to_rfc3339(min(starts, default=contact.entries[0].time_ms)),
         "ended_at": _moment(_ended_ms(contact)) if finished else None,
@@ -75,12 +75,6 @@ def _ended_ms(contact: Contact) -> int | None:
     ends = [_segment_ended_ms(segment) for segment in contact.story.segments]
     ends += [entry.time_ms for entry in contact.entries if isinstance(entry.data, Ended)]
     return max((end for end in ends if end is not None), default=None)
-
-
-def _direction(contact: Contact) -> str | None:
-    """As the first event says that says it."""
-    told = (getattr(entry.data, "direction", None) for entry in contact.entries)
-    return next((direction for direction in told if direction is not None), None)
 
 
 def _outcome(outcome: Outcome) -> Record:

@@ -90,7 +90,7 @@ def topics(prefix: str = "cc", calls: int = 4, agents: int = 2, board: int = 4) 
     return Topics(
         calls=topic("calls", calls, _EVENTS, "contact_id", "events of contacts"),
         agents=topic("agents", agents, _EVENTS, "agent_id", "events of agents"),
-        reference=topic("reference", 1, _UPSERTS, "entity", "rosters and queue settings"),
+        reference=topic("reference", 1, _UPSERTS, "kind/entity", "rosters and queue settings"),
         deltas=topic("deltas", board, deltas, "none", "changes of contributions, floor to board"),
         dead_letters=topic(
             "dead-letters", 1, letters, "topic/partition/offset", "records that were not counted"

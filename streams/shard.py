@@ -279,8 +279,7 @@ class Shard:
 
 
 def _append(batch: Any, write: Write) -> Any:
-    headers = list(write.headers)
-    return batch.append(key=write.key, value=write.value, timestamp=None, headers=headers)
+    return batch.append(key=write.key, value=write.value, timestamp=None, headers=write.headers)
 
 
 async def _all(futures: Sequence["asyncio.Future[Any]"]) -> None:

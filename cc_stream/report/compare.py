@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from cc_stream.contact import place
 from cc_stream.contact_log import Contact
 from cc_stream.contact_record import contact_record
 from cc_stream.counts import BUCKET_BITS, Vector
@@ -19,6 +18,7 @@ from cc_stream.panes import Window
 from cc_stream.report.book import Book
 from cc_stream.report.collect import Collected
 from cc_stream.report.oracle import Oracle, Rules
+from cc_stream.segment import place
 from cc_stream.view import LIVE_VIEW, Entity, View, figures, merged
 
 KINDS_COMPARED: Final = ("windows", "live", "contacts", "leaderboards")

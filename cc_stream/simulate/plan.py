@@ -162,8 +162,6 @@ class SimulationSettings(Struct, frozen=True, kw_only=True):
             _require(len(set(names)) == len(names), f"a {kind} name occurs twice: {names}")
         for name in (self.tenant, self.currency, *self.teams, *queues, *self.campaigns):
             _require(bool(NAME.fullmatch(name)), f"bad name {name!r}")
-        both = set(self.teams) & set(queues)
-        _require(not both, f"a queue and a team have the same name: {sorted(both)}")
         _require_zone(self.timezone)
 
 

@@ -13,21 +13,28 @@ from cc_stream.simulate.plan import QueuePlan, SimulationSettings, run_name
 VALID_BEFORE_MS: Final = 86_400_000
 """Valid since a day before the start, so that no event of the floor is older."""
 LEAST_WAITING_ALERT: Final = 3
+KINDS: Final = {
+    "roster.updated": "agent",
+    "queue.configured": "queue",
+    "target.set": "target",
+    "schedule.set": "schedule",
+}
 SHIFT_HOURS: Final = (("early", 6, 14), ("late", 14, 22), ("night", 22, 6))
 
 
 def reference(settings: SimulationSettings, from_ms: int) -> Iterator[Arrival]:
     """One record per agent, queue, team target and team shift; all happen at `from_ms` (UTC).
 
-    The Kafka key is the entity, and no two of them share one: the topic is compacted.
+    The Kafka key is `kind/entity` (`agent/…`, `queue/…`, `target/…`, `schedule/…`; of another than
+    the default tenant `tenant/kind/entity`). No two of them share one: the topic is compacted.
     """
     run = run_name(settings, from_ms)
-    for number, (kind, entity, fields) in enumerate(_facts(settings)):
+    for number, (told, entity, fields) in enumerate(_facts(settings)):
         event = {
             "specversion": "1.0",
             "id": f"{run}-ref-{number:x}",
             "source": settings.source,
-            "type": f"cc.{kind}.v1",
+            "type": f"cc.{told}.v1",
             "time": to_rfc3339(from_ms),
             "data": {
                 "entity": entity,
@@ -35,9 +42,11 @@ def reference(settings: SimulationSettings, from_ms: int) -> Iterator[Arrival]:
                 "fields": fields,
             },
         }
+        key = f"{KINDS[told]}/{entity}"
         if settings.tenant != DEFAULT_TENANT:
             event["tenant"] = settings.tenant
-        yield Arrival(from_ms, "reference", entity.encode(), orjson.dumps(event))
+            key = f"{settings.tenant}/{key}"
+        yield Arrival(from_ms, "reference", key.encode(), orjson.dumps(event))
 
 
 def _facts(settings: SimulationSettings) -> Iterator[tuple[str, str, dict[str, object]]]:

@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 from msgspec import Struct
 
-from cc_stream.admit import Admitted, Learned, Ledger, Limits, Verdict
-from cc_stream.contracts import Decoded, decode_chunk
+from cc_stream.admit import Admitted, Ignored, Learned, Ledger, Limits, Repeated, Verdict
+from cc_stream.contracts import decode_chunk
 from cc_stream.dead_letters import dead_letter
 from cc_stream.deltas import Batch, Deltas, encode, split
 from cc_stream.events import Event, Refused
@@ -19,6 +19,8 @@ FINE_FOR_MS: Final = 2 * 3_600_000
 """What is older than this at its arrival can be in no rolling window of a board (an hour)."""
 HISTORY_MS: Final = 300_000
 """Events that lie this far behind their broker time are history: no alerts from them."""
+KINDS: Final = (Admitted, Refused, Repeated, Learned, Ignored)
+"""The verdicts, for counting."""
 LOG, REFERENCE, REPORTED = b"c", b"r", b"q"
 """The first part of a changelog key: a log, reference data, what a source reports of a queue."""
 
@@ -78,31 +80,26 @@ class Intake:
         """See Stage."""
         outcomes, unknown_fields = decode_chunk(records)
         self.deltas.fine_from_ms = records[0].timestamp - FINE_FOR_MS
-        kinds: Counter[str] = Counter()
+        kinds: dict[type, int] = dict.fromkeys(KINDS, 0)
         refused: Counter[str] = Counter()
         for record, outcome in zip(records, outcomes, strict=True):
-            verdict = self._judge(record, outcome)
+            verdict = (
+                outcome if type(outcome) is Refused else self._admit(cast("Event", outcome), record)
+            )
             kind = type(verdict)
+            kinds[kind] += 1
             if kind is Admitted:
                 self._count(cast("Admitted", verdict))
             elif kind is Refused:
                 refused[cast("Refused", verdict).rule] += 1
                 self._bury(cast("Refused", verdict), record)
-            kinds[kind.__name__] += 1
-        self._arrived(records[-1].timestamp, something=kinds["Admitted"] > 0)
+            elif kind is Learned:
+                self.learned.add(self.ledger.reference.entity_of(outcome))
+        self._arrived(records[-1].timestamp, something=kinds[Admitted] > 0)
         self.dirty = True
+        by_kind = Counter({kind.__name__: n for kind, n in kinds.items() if n})
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
-        self.plan.counts.verdicts(self.name, kinds, refused)
-
-    def _judge(self, record: Record, outcome: Decoded) -> Verdict:
-        if type(outcome) is Refused:
-            return outcome
-        event = cast("Event", outcome)
-        verdict = self._admit(event, record)
-        if type(verdict) is Learned:
-            entity = self.ledger.reference.entity_of(event)
-            self.learned.add(entity)
-        return verdict
+        self.plan.counts.verdicts(self.name, by_kind, refused)
 
     def _admit(self, event: Event, record: Record) -> Verdict:
         raise NotImplementedError

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from cc_stream.contracts import decode_one, encode
 from cc_stream.errors import ConfigError
@@ -89,6 +90,20 @@ def test_every_good_payload_is_an_event_with_its_key_and_survives_encoding() -> 
         assert decode_one(encode(event)) == (event, 0)
         assert event.tenant == "acme"
         assert record.key.decode() == (key_of(event) or record.key.decode())
+
+
+@pytest.mark.parametrize(("tenant", "first"), [("default", ""), ("acme", "acme/")])
+def test_reference_data_of_different_kinds_never_share_a_key(tenant: str, first: str) -> None:
+    """The topic is compacted: of two with one key the older would be lost."""
+    queue = replace(CLEAN.queues[0], name="sales")
+    settings = replace(CLEAN, tenant=tenant, teams=("sales",), queues=(queue,))
+    records = list(reference(settings, MORNING))
+    keys = [record.key.decode() for record in records]
+    assert len(set(keys)) == len(keys)
+    kinds = {"RosterUpdated": "agent", "QueueConfigured": "queue", "TargetSet": "target"}
+    for key, event in zip(keys, events_of(records), strict=True):
+        kind = kinds.get(type(event).__name__, "schedule")
+        assert key == f"{first}{kind}/{event.data.entity}"  # type: ignore[attr-defined]
 
 
 def test_every_bad_payload_is_refused_and_every_kind_occurs() -> None:

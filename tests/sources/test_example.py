@@ -7,10 +7,11 @@ from typing import Any
 
 from cc_stream.agent import StateEntry
 from cc_stream.agent import contributions as agent_facts
-from cc_stream.contact import RANKS, Entry, contributions
+from cc_stream.contact import RANKS, contributions
 from cc_stream.events import AgentStateChangedEvent, Event, SourceRestartedEvent, to_ms
 from cc_stream.facts import Answered, Entered, Fact, Handled, Left, OfferFailed, Rejected, StateTime
 from cc_stream.facts import Transferred as PassedOn
+from cc_stream.segment import Entry
 from cc_stream.sources import SOURCES
 from cc_stream.sources.source import Options
 
