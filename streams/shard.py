@@ -279,7 +279,8 @@ class Shard:
 
 
 def _append(batch: Any, write: Write) -> Any:
-    return batch.append(key=write.key, value=write.value, timestamp=None, headers=write.headers)
+    headers = list(write.headers)  # aiokafka takes a list alone
+    return batch.append(key=write.key, value=write.value, timestamp=None, headers=headers)
 
 
 async def _all(futures: Sequence["asyncio.Future[Any]"]) -> None:
