@@ -76,7 +76,7 @@ def to_rfc3339(ms: int) -> str:
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
-@lru_cache(4_096)
+@lru_cache(1_024)
 def _second(seconds: int) -> str:
     """Moments lie close together, so most seconds are written more than once."""
     return (EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
