@@ -208,9 +208,3 @@ def unpack(packed: bytes) -> Contact:
         data = DATA_TYPES[rank](*values)
         entries.append(Entry(time_ms, sequence, rank, key, revision, team, data))
     return Contact(source, entries)
-
-
-def last_ms_of(packed: bytes) -> tuple[str, int]:
-    """The source and the time of the latest event of a packed log."""
-    source, *rows = _decode(packed)
-    return source, rows[-1][0]

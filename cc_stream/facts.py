@@ -14,7 +14,6 @@ from typing import Final, Literal
 from msgspec import Struct
 
 Attribution = Literal["event", "start"]
-RowKind = Literal["queue", "campaign", "agent"]
 
 
 class Fact(Struct, frozen=True, gc=False):
@@ -184,7 +183,6 @@ class Reported(Fact, frozen=True, gc=False):
     at: int
 
 
-OPEN_STATES: Final = ("waiting", "talking", "holding", "wrapping", "wrapping_until")
 MOMENT_FACTS: Final[tuple[type[Fact], ...]] = (
     Entered,
     Rejected,

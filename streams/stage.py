@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from cc_stream import dead_letters
 from cc_stream.errors import CcStreamError
 
 POSITION_KEY = b"\x00position"
@@ -19,32 +20,12 @@ class LossError(CcStreamError):
     """Records that were not counted are gone, or the topic was made anew: an operator decides."""
 
 
-class Record(Protocol):
-    """A consumed record (aiokafka's `ConsumerRecord`)."""
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-
-    @property
-    def partition(self) -> int:
-        """From 0."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
+class Record(dead_letters.Record, Protocol):
+    """A consumed record (aiokafka's `ConsumerRecord`): what a dead letter needs, and more."""
 
     @property
     def timestamp(self) -> int:
         """Broker time, milliseconds UTC."""
-
-    @property
-    def key(self) -> bytes | None:
-        """None for a record without one."""
-
-    @property
-    def value(self) -> bytes | None:
-        """None for a tombstone."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:

@@ -38,7 +38,6 @@ from streams.stage import POSITION_KEY
 
 DEADLINE_SECONDS = 90.0
 POLL_SECONDS = 0.05
-STAGES = ("calls", "agents", "reference", "board")
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
@@ -97,10 +96,6 @@ class Worker:
     def shards(self) -> int:
         """How many shards it owns, 0 while it does not answer."""
         return sum(round(s.value) for s in self._samples("cc_shards_owned"))
-
-    def counted(self) -> float:
-        """Records that it has read since its start."""
-        return float(sum(s.value for s in self._samples("cc_records_total")))
 
     def _samples(self, name: str) -> Iterator[Any]:
         try:
@@ -163,13 +158,11 @@ class CrashFloor:
         await drain.wait_for_floor(self.scrape, self.topics, DEADLINE_SECONDS)
         reader = open_reader(self.settings)
         try:
-            moment_ms = drain.tick_moment(time.time_ns() // 1_000_000)
-            await drain.ask_for_tick(self.settings, self.topics, moment_ms)
 
             async def as_of() -> dict[int, int]:
                 return {shard: s.as_of_ms for shard, s in (await reader.shards()).items()}
 
-            await drain.wait_for_tick(as_of, self.topics.deltas.partitions, moment_ms, 60)
+            await drain.show_one_moment(self.settings, self.topics, as_of, 60)
             rules = Rules(terms_of_settings(self.settings))
             limits = limits_of(self.settings)
             return await compare_live(reader, self.settings.broker, self.topics, limits, rules)
