@@ -31,7 +31,12 @@ App = faust.App
 HOOKS: Final = {
     "faust.transport.consumer.Consumer": ("_read_offset", "perform_seek", "_commit", "seek_wait"),
     "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
-    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": ("_create_worker_consumer",),
+    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": (
+        "_create_worker_consumer",
+        "_ensure_consumer",
+        "_seek_wait",
+        "on_partitions_assigned",
+    ),
 }
 
 
@@ -141,7 +146,23 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
                 **group.security,
             )
 
+        async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+            """Nothing is fetched until a shard has said where it is: it would be read twice."""
+            self._ensure_consumer().pause(*map(_plain, assigned))
+            await super().on_partitions_assigned(assigned, generation_id)
+
+        async def _seek_wait(
+            self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[Any, int]
+        ) -> None:
+            await super()._seek_wait(consumer, partitions)
+            consumer.resume(*map(_plain, partitions))
+
     return Thread
+
+
+def _plain(tp: Any) -> TopicPartition:
+    """Faust has a class of its own for it, which aiokafka refuses to pause."""
+    return TopicPartition(tp.topic, tp.partition)
 
 
 def _transport(group: GroupSettings, owner: Owner) -> type[Any]:
