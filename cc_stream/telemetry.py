@@ -5,7 +5,7 @@ Nothing is made at import: each `Telemetry` has a registry of its own. Ages are 
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
@@ -62,6 +62,12 @@ MEASURES: Final[tuple[Measure, ...]] = (
     # What a shard does.
     Measure("cc_shards_owned", "gauge", "Shards that count on this worker", ("stage",)),
     Measure("cc_shard_drops_total", "counter", "Shards dropped after a failure", ("stage",)),
+    Measure(
+        "cc_shards_stopped",
+        "gauge",
+        "1 for a shard that stopped because records were lost before they were counted",
+        ("shard",),
+    ),
     Measure("cc_flush_seconds", "histogram", "A flush from cut to commit", ("stage",), _SECONDS),
     Measure("cc_flushed_records_total", "counter", "Records written by flushes", ("stage",)),
     Measure(
@@ -136,6 +142,13 @@ class Telemetry:
         """How many shards count on this worker; give 0 for a stage without any."""
         for stage, count in by_stage.items():
             self._of("cc_shards_owned", stage).set(count)
+
+    def stopped(self, shards: Collection[str]) -> None:
+        """Which shards have stopped for good."""
+        metric = self._metrics["cc_shards_stopped"]
+        metric.clear()
+        for shard in shards:
+            metric.labels(shard).set(1)
 
     def lag(self, topic: str, partition: int, records: int) -> None:
         """How far a shard is behind the end of its partition."""

@@ -20,14 +20,14 @@ class Broker(Struct, frozen=True):
     transaction_timeout_ms: int
     security: dict[str, Any]
 
-    def consumer(self) -> AIOKafkaConsumer:
+    def consumer(self, max_partition_fetch_bytes: int = 4 << 20) -> AIOKafkaConsumer:
         """A consumer outside of the group, of committed records only; not started."""
         return AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            max_partition_fetch_bytes=4 << 20,
+            max_partition_fetch_bytes=max_partition_fetch_bytes,
             fetch_max_wait_ms=50,
             **self.security,
         )

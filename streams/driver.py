@@ -238,6 +238,7 @@ def create_app(
     _connect(app, owner, before_release)
     upkeeps = (
         partial(upkeep.watch, app, owner),
+        partial(upkeep.verify, app, owner),
         partial(upkeep.commit_for_monitors, app, owner),
         partial(upkeep.measure, app, owner, telemetry),
     )

@@ -10,7 +10,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Final
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from msgspec import Struct
 
+from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
 from streams.stage import LossError, Record
 
@@ -23,7 +26,19 @@ ATTEMPTS: Final = 5
 
 FORGIVEN_SECONDS: Final = 900.0
 
+STOPPED: Final = (
+    "shard %s stops and does not count on: %s. Its state and position are as they were; "
+    "docs/operations.md says what to do (When something fails)"
+)
+
 Make = Callable[[TopicPartition], Shard]
+
+
+class Stopped(Struct, frozen=True):
+    """A shard that does not count on, because numbers would be wrong: an operator decides."""
+
+    shard: str
+    reason: str
 
 
 def now_ms() -> int:
@@ -51,6 +66,7 @@ class Owner:
         self.flush_seconds = flush_seconds
         self.shards: dict[TopicPartition, Shard] = {}
         self.assigned: set[TopicPartition] = set()
+        self.stopped: dict[TopicPartition, Stopped] = {}
         self.seek: Callable[[TopicPartition, int], Awaitable[None]] = _no_seek
         self.give_up: Callable[[BaseException], Awaitable[None]] = _raise
         self.closing = False
@@ -67,14 +83,17 @@ class Owner:
         self.assigned = {TopicPartition(tp.topic, tp.partition) for tp in partitions}
         for tp in [tp for tp in self.shards if tp not in self.assigned]:
             self._spawn(self.shards.pop(tp).release())
+        self.stopped = {tp: why for tp, why in self.stopped.items() if tp in self.assigned}
+        new = self.assigned - self.shards.keys() - self.stopped.keys()
         # The floor before the board: it gates every other shard.
-        for tp in sorted(self.assigned - self.shards.keys(), key=lambda tp: "deltas" in tp.topic):
-            self._take(tp, 0)
+        for tp in sorted(new, key=lambda tp: "deltas" in tp.topic):
+            self._take(tp, 0.0, None)
 
-    def _take(self, tp: TopicPartition, delay_seconds: float) -> None:
-        if self.closing:
+    def _take(self, tp: TopicPartition, delay_seconds: float, suspect: Suspect | None) -> None:
+        if self.closing or tp not in self.assigned:
             return
         shard = self.shards[tp] = self.make(tp)
+        shard.suspect = suspect
         self._spawn(self._acquire(tp, shard, delay_seconds))
 
     async def _acquire(self, tp: TopicPartition, shard: Shard, delay_seconds: float) -> None:
@@ -102,8 +121,16 @@ class Owner:
         self._spawn(shard.release())
         self.dropped(shard.name)
         if isinstance(error, LossError):
-            log.error("shard %s stops: %s", shard.name, error)
-            await self.give_up(error)
+            self.stopped[tp] = stopped = Stopped(shard.name, str(error))
+            log.error(STOPPED, stopped.shard, stopped.reason)
+            return
+        suspect = suspect_of(shard.working, shard.suspect, error)
+        if suspect is not None:
+            log.warning(
+                "shard %s fails on records %d to %d: it is loaded anew to find the one: %r",
+                shard.name, suspect.begin, suspect.end - 1, error, exc_info=error,
+            )  # fmt: skip
+            self._take(tp, 0.0, suspect)
             return
         failures = self._failed_again(tp)
         log.warning(
@@ -111,8 +138,8 @@ class Owner:
         )
         if failures >= ATTEMPTS:
             await self.give_up(error)
-        elif tp in self.assigned:
-            self._take(tp, 1.5 * self.heartbeat_seconds * failures)
+        else:
+            self._take(tp, 1.5 * self.heartbeat_seconds * failures, shard.suspect)
 
     def _failed_again(self, tp: TopicPartition) -> int:
         """How many failures in a row this is; a quiet quarter of an hour begins a new row."""
@@ -131,6 +158,18 @@ class Owner:
             await shard.feed(records, follows)
         except Exception as error:  # noqa: BLE001 - the one error policy of shards
             await self.failed(tp, shard, error)
+
+    async def verify(self) -> None:
+        """Have every shard make sure that its topic is the one that it has counted."""
+        for tp, shard in list(self.shards.items()):
+            if not shard.live:
+                continue
+            try:
+                await shard.verify()
+            except (KafkaError, TimeoutError) as error:
+                log.info("shard %s could not look at its topic: %r", shard.name, error)
+            except LossError as error:
+                await self.failed(tp, shard, error)
 
     async def flush_loop(self) -> None:
         """Flush each dirty shard when its time has come, for ever."""

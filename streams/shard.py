@@ -24,6 +24,8 @@ from msgspec import Struct
 from cc_stream.errors import CcStreamError
 from cc_stream.partitioner import partition_of
 from streams.broker import Broker, read_partition
+from streams.ground import Ground, Mark
+from streams.poison import Suspect, pieces
 from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 
 log: Final = logging.getLogger(__name__)
@@ -38,11 +40,15 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Position(Struct):
-    """Where a shard is. `generation_ms`: when its first state was made; orders views of remakes."""
+    """Where a shard is. `generation_ms`: when its first state was made; orders views of remakes.
+
+    `mark` is a record before `next`; None before the first.
+    """
 
     next: int
     generation_ms: int
     memory: dict[str, Any]
+    mark: Mark | None = None
 
 
 _unpack_position: Final = msgspec.msgpack.Decoder(Position).decode
@@ -86,6 +92,11 @@ class Shard:
         self.durable = 0
         self.generation_ms = 0
         self.last_progress = time.monotonic()
+        self.suspect: Suspect | None = None
+        self.working: tuple[int, int] | None = None
+        self.ground = Ground(broker, source)
+        self._mark: Mark | None = None
+        self._last: Mark | None = None
         self._producer: AIOKafkaProducer | None = None
         self._flushing = asyncio.Lock()
         self._feeding = asyncio.Lock()
@@ -138,28 +149,32 @@ class Shard:
 
     async def _place(self, position: Position | None) -> None:
         """Set `next`; refuse to go on where records were lost."""
-        consumer = self.broker.consumer()
-        await consumer.start()
-        try:
-            first = (await consumer.beginning_offsets([self.source]))[self.source]
-            end = (await consumer.end_offsets([self.source]))[self.source]
-        finally:
-            await consumer.stop()
+        await self.ground.open()
         if position is None:
-            self.next = first
+            self.next = await self.ground.first()
             self.generation_ms = time.time_ns() // 1_000_000
             return
         self.next, self.generation_ms = position.next, position.generation_ms
+        self._mark = position.mark
+        await self.verify()
+
+    async def verify(self) -> None:
+        """Make sure that nothing was lost; the shard goes on counting meanwhile.
+
+        Raises:
+            LossError: records beyond `next` are gone, or the topic was made anew.
+            KafkaError, TimeoutError: the broker did not tell.
+        """
+        last, following = self._last, self.next
+        await self.ground.check_end(following)
+        first = await self.ground.first()
         if first > self.next:
-            message = (
-                f"{self.name}: records {self.next} to {first} were deleted before they were counted"
-            )
+            message = f"records {self.next} to {first} were deleted before they were counted"
             raise LossError(message)
-        if end < self.next:
-            message = (
-                f"{self.name}: the topic ends at {end}, before position {self.next}: made anew?"
-            )
-            raise LossError(message)
+        if self._mark is not None and self._mark != last:
+            await self.ground.check_mark(self._mark)
+        # Read before the old mark was proven: so it is of the same topic.
+        self._mark = last or self._mark
 
     async def feed(self, records: Sequence[Record], follows: int | None) -> None:
         """(3) Apply what of the records is next; read a hole before them.
@@ -174,23 +189,47 @@ class Shard:
             if not self.live or not records or records[-1].offset < self.next:
                 return
             first = records[0].offset
-            proven = follows is not None and follows < self.next and first - self.next <= MARKERS
-            if first > self.next and not proven:
+            if first > self.next and not await self._is_marker(first, follows):
                 await self._fill_hole(first)
-            for start in range(0, len(records), CHUNK):
-                self._apply(records[start : start + CHUNK])
-                await asyncio.sleep(0)
-                if not self.live:
-                    return
+            await self._apply_all(records)
 
-    def _apply(self, records: Sequence[Record]) -> None:
+    async def _is_marker(self, first: int, follows: int | None) -> bool:
+        """Whether there is no record in `[next, first)`: it was fetched, and nothing is deleted."""
+        if follows is None or follows >= self.next or first - self.next > MARKERS:
+            return False
+        # A consumer that finds its position deleted goes to the start of the log by itself.
+        return self.stage.proves_order or await self.ground.first() <= self.next
+
+    async def _apply_all(self, records: Sequence[Record]) -> None:
         if records[0].offset < self.next:
             records = [record for record in records if record.offset >= self.next]
-        if records:
+        for piece in pieces(records, self.suspect, CHUNK):
+            self._apply(piece)
+            if self.suspect is not None:
+                await self.flush(time.time_ns() // 1_000_000)
+                if self.next >= self.suspect.end:
+                    self.suspect = None
+            await asyncio.sleep(0)
+            if not self.live:
+                return
+
+    def _apply(self, records: Sequence[Record]) -> None:
+        last = records[-1]
+        self.working = records[0].offset, last.offset + 1
+        if self.suspect is not None and self.suspect.alone and last.offset == self.suspect.begin:
+            self.stage.bury(last, self.suspect.refused)
+            log.error(
+                "shard %s: the record at %d is poison (%s) and becomes a dead letter",
+                self.name, last.offset, self.suspect.error,
+            )  # fmt: skip
+        else:
             self.stage.apply(records)
-            self.next = records[-1].offset + 1
-            self.last_progress = time.monotonic()
-            self.observer.chunk(self.name, len(records))
+        self.working = None
+        self.next = last.offset + 1
+        self._last = Mark(last.offset, last.timestamp)
+        self._mark = self._mark or self._last
+        self.last_progress = time.monotonic()
+        self.observer.chunk(self.name, len(records))
 
     async def _fill_hole(self, upto: int) -> None:
         """Read `[next, upto)` ourselves: what is not there is no record (a marker, compaction)."""
@@ -198,7 +237,7 @@ class Shard:
         async for missed in read_partition(self.broker, self.source, begin, upto):
             if not self.live:
                 return
-            self._apply(missed)
+            await self._apply_all(missed)
         if self.next > begin:
             log.info("shard %s read the hole %d to %d itself", self.name, begin, upto)
 
@@ -216,9 +255,11 @@ class Shard:
             if not self.is_dirty(now_ms):
                 return
             started = time.monotonic()
-            cut = self.stage.cut(now_ms)
             upto = self.next
-            position = Position(upto, self.generation_ms, cut.memory)
+            self.working = self.durable, upto
+            cut = self.stage.cut(now_ms)
+            self.working = None
+            position = Position(upto, self.generation_ms, cut.memory, self._mark)
             tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
             began = time.monotonic()
             await asyncio.wait_for(self._transaction([*cut.writes, tail]), FLUSH_TIMEOUT_SECONDS)
@@ -270,12 +311,12 @@ class Shard:
         """Stop; whatever was not flushed is given up, for the next owner reads it again."""
         self.live = False
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
         try:
-            await asyncio.wait_for(producer.stop(), 5)
+            await asyncio.wait_for(self.ground.close(), 5)
+            if producer is not None:
+                await asyncio.wait_for(producer.stop(), 5)
         except Exception as error:  # noqa: BLE001 - a fenced producer may fail in any way
-            log.info("shard %s: its producer ended with %r", self.name, error)
+            log.info("shard %s: its clients ended with %r", self.name, error)
 
 
 def _append(batch: Any, write: Write) -> Any:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from cc_stream import dead_letters
 from cc_stream.errors import CcStreamError
+from cc_stream.events import Refused
 
 POSITION_KEY = b"\x00position"
 """The changelog record that holds a shard's position; no key of a stage begins with a 0 byte."""
@@ -58,6 +59,8 @@ class Stage(Protocol):
     """State of one shard. Any exception out of it ends the shard; a new one loads anew."""
 
     name: str
+    proves_order: bool
+    """Whether the stage finds out by itself that a record before one is missing."""
 
     @property
     def data_as_of_ms(self) -> int:
@@ -74,6 +77,13 @@ class Stage(Protocol):
 
     def apply(self, records: Sequence[Record]) -> None:
         """Count records: each exactly once, in offset order, without a hole."""
+
+    def bury(self, record: Record, refused: Refused) -> None:
+        """Leave out a record that `apply` fails on: a dead letter in its place.
+
+        Raises:
+            CcStreamError: it cannot be left out.
+        """
 
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from typing import Any, Final
 
 from cc_stream.telemetry import Telemetry
-from streams.owner import Owner
+from streams.owner import STOPPED, Owner
 from streams.shard import Shard
 
 log: Final = logging.getLogger(__name__)
@@ -14,6 +15,8 @@ log: Final = logging.getLogger(__name__)
 LAG_COMMIT_SECONDS: Final = 2.0
 STUCK_SECONDS: Final = 1.0
 MEASURE_SECONDS: Final = 0.5
+VERIFY_SECONDS: Final = 5.0
+REMIND_SECONDS: Final = 60.0
 
 App = Any
 """The Faust app: `streams.driver` alone knows its type."""
@@ -36,6 +39,18 @@ async def watch(app: App, owner: Owner) -> None:
             if position is not None and position > shard.next and sought.get(shard.name) != state:
                 sought[shard.name] = state
                 await owner.seek(shard.source, shard.next)
+
+
+async def verify(app: App, owner: Owner) -> None:
+    """Look whether topics were made anew, or unread records deleted; remind of who stopped."""
+    reminded = time.monotonic()
+    while not app.should_stop:
+        await asyncio.sleep(VERIFY_SECONDS)
+        await owner.verify()
+        if time.monotonic() - reminded >= REMIND_SECONDS:
+            reminded = time.monotonic()
+            for stopped in owner.stopped.values():
+                log.error(STOPPED, stopped.shard, stopped.reason)
 
 
 async def _commit(app: Any, offsets: dict[Any, int]) -> bool:
@@ -64,6 +79,7 @@ async def measure(app: App, owner: Owner, telemetry: Telemetry) -> None:
         stages |= {shard.stage.name for shard in shards.values()}
         owned = Counter(shard.stage.name for shard in shards.values())
         telemetry.owned({stage: owned[stage] for stage in stages})
+        telemetry.stopped([stopped.shard for stopped in owner.stopped.values()])
         for tp, shard in shards.items():
             lag = await _lag(app, shard)
             if lag is not None:

@@ -14,6 +14,7 @@ from cc_stream.alerts import AlertLevels
 from cc_stream.alerts.engine import Alert, AlertState
 from cc_stream.deltas import Batch, Tick, decode
 from cc_stream.errors import CcStreamError
+from cc_stream.events import Refused
 from cc_stream.leaderboard import Leaderboard
 from cc_stream.metrics.waiting import WAITING
 from cc_stream.outputs import alert_record, board_record, view_record
@@ -63,6 +64,7 @@ class Board:
     """One board shard."""
 
     name = "board"
+    proves_order = True
 
     def __init__(self, plan: BoardPlan, partition: int, now_ms: int) -> None:
         self.plan = plan
@@ -105,6 +107,15 @@ class Board:
                     self._apply(decode(record.value))
             self.offset = record.offset + 1
         self.dirty = True
+
+    def bury(self, record: Record, refused: Refused) -> None:
+        """See Stage.
+
+        Raises:
+            CcStreamError: always. Without one batch of deltas every sum of the shard is wrong.
+        """
+        message = f"deltas at {record.offset} cannot be read ({refused.detail}), nor left out"
+        raise CcStreamError(message)
 
     def _is_next(self, batch: Batch) -> bool:
         """Whether a batch is to be added: one that was added before is passed over.

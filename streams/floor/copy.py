@@ -18,6 +18,7 @@ class Copy:
     """The stage of the reference topic. It keeps no state but its position."""
 
     name = "reference"
+    proves_order = False
     data_as_of_ms = 0
 
     def __init__(self, plan: Plan, partition: int) -> None:
@@ -47,9 +48,7 @@ class Copy:
                 continue
             fault = outcome if isinstance(outcome, Refused) else Refused("wrong_topic", "$.type")
             refused[fault.rule] += 1
-            letter = dead_letter(fault, record)
-            topic = self.plan.topics.dead_letters.name
-            self.writes.append(Write(topic, None, letter.key, letter.value, letter.headers))
+            self._bury(fault, record)
         self.dirty = True
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
         self.plan.counts.verdicts(self.name, Counter(Learned=copied), refused)
@@ -59,6 +58,18 @@ class Copy:
             for partition in range(topic.partitions):
                 copied = Write(topic.name, partition, record.key, record.value, record.headers)
                 self.writes.append(copied)
+
+    def bury(self, record: Record, refused: Refused) -> None:
+        """See Stage."""
+        self._bury(refused, record)
+        self.dirty = True
+        self.plan.counts.decoded(self.name, 1, 0)
+        self.plan.counts.verdicts(self.name, Counter(), Counter([refused.rule]))
+
+    def _bury(self, refused: Refused, record: Record) -> None:
+        letter = dead_letter(refused, record)
+        topic = self.plan.topics.dead_letters.name
+        self.writes.append(Write(topic, None, letter.key, letter.value, letter.headers))
 
     def is_dirty(self, _now_ms: int) -> bool:
         """See Stage."""

@@ -50,6 +50,7 @@ class Intake:
     """What both stages share: admission, deltas, dead letters, reference data."""
 
     name: str
+    proves_order = False
 
     def __init__(self, plan: Plan, partition: int, partitions: int, changelog: str) -> None:
         self.plan = plan
@@ -116,6 +117,13 @@ class Intake:
 
     def _touched(self, verdict: Admitted) -> None:
         raise NotImplementedError
+
+    def bury(self, record: Record, refused: Refused) -> None:
+        """See Stage."""
+        self._bury(refused, record)
+        self.dirty = True
+        self.plan.counts.decoded(self.name, 1, 0)
+        self.plan.counts.verdicts(self.name, Counter(Refused=1), Counter([refused.rule]))
 
     def _bury(self, refused: Refused, record: Record) -> None:
         letter = dead_letter(refused, record)

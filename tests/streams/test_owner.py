@@ -16,6 +16,7 @@ class HalfApplied:
 
     name = "calls-0"
     source = TP
+    suspect = working = None
 
     def __init__(self) -> None:
         self.live = True
@@ -54,6 +55,7 @@ class Slow:
 
     name = "calls-0"
     next = 0
+    suspect = working = None
 
     def __init__(self, log: list[str], fault: Exception | None = None) -> None:
         self.live = False
