@@ -19,7 +19,7 @@ from cc_stream.events import ALL_EVENTS, DEFAULT_TENANT, Event, Refused, type_of
 BLOCK: Final = 128
 """Records decoded by one call. When one of them is bad, these are looked at one by one."""
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 Decoded = Event | Refused
 
 _ENVELOPE: Final = frozenset(Event.__struct_fields__) | {"type"}
@@ -152,7 +152,7 @@ def _is_binary(headers: Headers) -> bool:
     if not any(name.startswith("ce_") for name in names):
         return False
     content_types = [value for name, value in headers if name.lower() == "content-type"]
-    return not any(value.startswith(_STRUCTURED) for value in content_types)
+    return not any((value or b"").startswith(_STRUCTURED) for value in content_types)
 
 
 def _structured_form(value: bytes, headers: Headers) -> dict[str, object]:

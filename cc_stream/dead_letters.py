@@ -2,8 +2,13 @@
 
 The whole list of rules is `RULES`; `contracts` finds those about the content of a record and
 `admit` those about its place in a partition.
+
+A record has one letter, whatever becomes of it: a replay says of which record it is one, and what
+it comes to is written under the key of that letter. The newest record of a key holds; without a
+value, the letter is closed.
 """
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Protocol
@@ -16,6 +21,19 @@ MAX_VALUE_BYTES: Final = 256 * 1024
 """A larger value is refused unread (`too_large`), and its letter keeps this many bytes of it."""
 MAX_KEY_BYTES: Final = 4 * 1024
 """A letter keeps this much of a key: with all of it, it might be larger than a broker takes."""
+MAX_HEADERS_BYTES: Final = 32 * 1024
+"""A letter keeps the headers of a record up to here, or none of them, for the same reason."""
+
+REPLAY_OF: Final = "cc_replay_of"
+"""Header of a replayed record: the key of its letter."""
+REPLAYS: Final = "cc_replays"
+"""Header of a replayed record, and of its letter from then on: which replay it is, from 1."""
+KEPT: Final = "cc_header."
+"""A letter has each header of the record under its own name behind this."""
+CUT: Final = "cc_cut"
+"""Header of a letter that does not keep all of the record: `value`, `key`, `headers`."""
+
+_NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
 class Rule(Struct, frozen=True):
@@ -54,12 +72,15 @@ RULES: Final[tuple[Rule, ...]] = (
 RULE_IDS: Final[frozenset[str]] = frozenset(rule.id for rule in RULES)
 
 
+Headers = Sequence[tuple[str, bytes | None]]
+
+
 class Letter(Struct, frozen=True):
     """A record for the dead-letter topic: its key, value and headers as Kafka takes them."""
 
     key: bytes
-    value: bytes
-    headers: Sequence[tuple[str, bytes]]
+    value: bytes | None
+    headers: Headers
 
 
 class Record(Protocol):
@@ -85,22 +106,67 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """None for a tombstone."""
 
+    @property
+    def headers(self) -> Headers:
+        """Usually empty."""
+
+
+class Replay(Struct, frozen=True):
+    """What a replayed record says of itself."""
+
+    offset: int
+    """Of the record that was refused first, in the same partition."""
+    times: int
+    """Which replay it is, from 1."""
+
+
+def replay_of(record: Record) -> Replay | None:
+    """Of which record this is a replay; None if it says nothing, or nothing that can be true.
+
+    A replay lies behind its record in the same partition. Whatever else a header claims is ignored:
+    a producer cannot touch the letters of other partitions.
+    """
+    if not record.headers:
+        return None
+    said = dict(record.headers)
+    prefix = f"{record.topic}/{record.partition}/".encode()
+    key = said.get(REPLAY_OF) or b""
+    offset = _number(key.removeprefix(prefix)) if key.startswith(prefix) else None
+    if offset is None or offset >= record.offset:
+        return None
+    return Replay(offset, _number(said.get(REPLAYS) or b"") or 1)
+
+
+def _number(digits: bytes) -> int | None:
+    return int(digits) if _NUMBER.fullmatch(digits) else None
+
+
+def letter_key(record: Record) -> bytes:
+    """`topic/partition/offset` of the record, or of the one that it is a replay of."""
+    replay = replay_of(record)
+    offset = record.offset if replay is None else replay.offset
+    return f"{record.topic}/{record.partition}/{offset}".encode()
+
 
 def dead_letter(refused: Refused, record: Record) -> Letter:
-    """The letter for a refused record; the very same one when the record is replayed.
+    """The letter for a refused record; the very same one when it is read again.
 
     The key is `topic/partition/offset`. The value is the original one, or its first 256 KiB
     together with `cc_sha256` (hex) and `cc_length` (bytes) of the whole. A tombstone has an empty
-    value. `cc_key` is the original key, at most 4 KiB of it. The record's own
-    headers are not kept: whoever needs them finds the record by `cc_topic` and `cc_offset`.
+    value. `cc_key` is the original key, at most 4 KiB of it. The record's own headers are behind
+    `cc_header.`, if they are not longer than 32 KiB together. `cc_cut` says what is not whole.
+
+    A replay that was refused has the letter of its record, with `cc_replays`.
     """
-    headers = [
+    replay = replay_of(record)
+    offset = record.offset if replay is None else replay.offset
+    headers: list[tuple[str, bytes | None]] = [
         ("cc_rule", refused.rule.encode()),
         ("cc_path", refused.path.encode()),
         ("cc_detail", refused.detail.encode()),
         ("cc_topic", record.topic.encode()),
         ("cc_partition", b"%d" % record.partition),
-        ("cc_offset", b"%d" % record.offset),
+        ("cc_offset", b"%d" % offset),
     ]
     if record.key is not None:
         headers.append(("cc_key", record.key[:MAX_KEY_BYTES]))
@@ -108,5 +174,34 @@ def dead_letter(refused: Refused, record: Record) -> Letter:
     if len(value) > MAX_VALUE_BYTES:
         headers.append(("cc_sha256", sha256(value).hexdigest().encode()))
         headers.append(("cc_length", b"%d" % len(value)))
-    key = f"{record.topic}/{record.partition}/{record.offset}"
-    return Letter(key.encode(), value[:MAX_VALUE_BYTES], tuple(headers))
+    own = [(name, content) for name, content in record.headers if name not in {REPLAY_OF, REPLAYS}]
+    cut = _cut(value, record.key or b"", own)
+    if cut:
+        headers.append((CUT, ",".join(cut).encode()))
+    if replay is not None:
+        headers.append((REPLAYS, b"%d" % replay.times))
+    if "headers" not in cut:
+        headers += [(KEPT + name, content) for name, content in own]
+    return Letter(letter_key(record), value[:MAX_VALUE_BYTES], tuple(headers))
+
+
+def _cut(value: bytes, key: bytes, headers: Headers) -> list[str]:
+    """What of a record is too long for its letter."""
+    size = sum(len(name.encode()) + len(content or b"") for name, content in headers)
+    limits = (
+        ("value", len(value), MAX_VALUE_BYTES),
+        ("key", len(key), MAX_KEY_BYTES),
+        ("headers", size, MAX_HEADERS_BYTES),
+    )
+    return [name for name, length, most in limits if length > most]
+
+
+def closed_letter(record: Record) -> Letter | None:
+    """What closes the letter of a record that was replayed and not refused; None for no replay.
+
+    It has no value; `cc_replays` says which replay it was.
+    """
+    replay = replay_of(record)
+    if replay is None:
+        return None
+    return Letter(letter_key(record), None, ((REPLAYS, b"%d" % replay.times),))

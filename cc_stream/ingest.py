@@ -57,6 +57,7 @@ class _Record(Struct, frozen=True):
     value: bytes
     partition: int = 0
     key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def _wall_clock_ms() -> int:
@@ -217,10 +218,8 @@ class _Run:
         for event in folded.events:
             await records.add_event(feed.topics, event)
         for letter in letters:
-            headers = list(letter.headers)
-            await records.add(
-                feed.topics.dead_letters.name, letter.key, letter.value, headers=headers
-            )
+            topic = feed.topics.dead_letters.name
+            await records.add(topic, letter.key, letter.value, headers=letter.headers)
         value = msgspec.msgpack.encode(saved)
         await records.add(feed.topics.ingest_positions.name, feed.file_id.encode(), value)
         await records.write()

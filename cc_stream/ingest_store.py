@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from cc_stream.contracts import encode
+from cc_stream.dead_letters import Headers
 from cc_stream.errors import CcStreamError
 from cc_stream.events import AGENT_EVENTS, Event, key_of
 from cc_stream.partitioner import partition_of
@@ -87,7 +88,7 @@ class Records:
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
-        self.waiting: dict[tuple[str, int], list[tuple[bytes, bytes, list[tuple[str, bytes]]]]] = {}
+        self.waiting: dict[tuple[str, int], list[tuple[bytes, bytes | None, Headers]]] = {}
 
     async def add_event(self, topics: Topics, event: Event) -> None:
         """An event to its topic; what has no key of its own (a restart) to every partition."""
@@ -103,15 +104,15 @@ class Records:
         self,
         topic: str,
         key: bytes,
-        value: bytes,
+        value: bytes | None,
         *,
         partition: int | None = None,
-        headers: list[tuple[str, bytes]] | None = None,
+        headers: Headers = (),
     ) -> None:
         """A record, placed by its key unless a partition is given."""
         if partition is None:
             partition = partition_of(key, await self._partitions(topic))
-        self.waiting.setdefault((topic, partition), []).append((key, value, headers or []))
+        self.waiting.setdefault((topic, partition), []).append((key, value, headers))
 
     async def _partitions(self, topic: str) -> int:
         return len(await self.producer.partitions_for(topic))
@@ -124,7 +125,8 @@ class Records:
             for (topic, partition), records in self.waiting.items():
                 batch = self.producer.create_batch()
                 for key, value, headers in records:
-                    record = {"key": key, "value": value, "timestamp": None, "headers": headers}
+                    plain = list(headers)  # aiokafka takes a list alone
+                    record = {"key": key, "value": value, "timestamp": None, "headers": plain}
                     if batch.append(**record) is None:
                         sent.append(
                             await self.producer.send_batch(batch, topic, partition=partition)

@@ -22,15 +22,11 @@ class LossError(CcStreamError):
 
 
 class Record(dead_letters.Record, Protocol):
-    """A consumed record (aiokafka's `ConsumerRecord`): what a dead letter needs, and more."""
+    """A consumed record (aiokafka's `ConsumerRecord`): what a dead letter needs, and when."""
 
     @property
     def timestamp(self) -> int:
         """Broker time, milliseconds UTC."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Usually empty."""
 
 
 class Write(Struct, frozen=True, gc=False):
@@ -40,7 +36,7 @@ class Write(Struct, frozen=True, gc=False):
     partition: int | None
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Cut(Struct):

@@ -13,7 +13,17 @@ from typing import Final
 
 import typer
 
-from cc_stream.cli import board, demo, doctor, ingest, report, simulate, topics, worker
+from cc_stream.cli import (
+    board,
+    dead_letters,
+    demo,
+    doctor,
+    ingest,
+    report,
+    simulate,
+    topics,
+    worker,
+)
 from cc_stream.errors import CcStreamError, ConfigError
 
 WRONG_USE: Final = 2
@@ -33,6 +43,7 @@ app = typer.Typer(
 )
 for _module in (demo, worker, ingest, simulate, report, topics, board, doctor):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
+app.add_typer(dead_letters.app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -28,6 +28,7 @@ from cc_stream.admit import (
 from cc_stream.agent import StateEntry
 from cc_stream.contact_log import Contact
 from cc_stream.contracts import Decoded
+from cc_stream.dead_letters import Record, letter_key
 from cc_stream.events import (
     AGENT_EVENTS,
     REFERENCE_EVENTS,
@@ -48,13 +49,13 @@ FILE_LIMITS: Final = Limits(grace_ms=None)
 
 
 class Collected:
-    """The logs of all that was read; `refused` counts dead letters by rule.
+    """The logs of all that was read; `letters` holds the rule of each dead letter that is open.
 
     `first_ms` and `latest_ms` are the event times that went in; None before the first.
     """
 
     __slots__ = (
-        "contacts", "first_ms", "latest_ms", "limits", "reference", "refused", "repeated",
+        "contacts", "first_ms", "latest_ms", "letters", "limits", "reference", "repeated",
         "reported", "states",
     )  # fmt: skip
 
@@ -64,10 +65,20 @@ class Collected:
         self.states: dict[Log, list[StateEntry]] = {}
         self.reported: dict[Log, Reported] = {}
         self.reference = ReferenceData()
-        self.refused: Counter[str] = Counter()
+        self.letters: dict[bytes, str] = {}
         self.repeated = 0
         self.first_ms: int | None = None
         self.latest_ms: int | None = None
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How many dead letters are open, by rule."""
+        return Counter(self.letters.values())
+
+    def refuse(self, rule: str, record: Record | None = None) -> None:
+        """Note a dead letter; that of a replay is the one of its record. A line has its own."""
+        key = b"%d" % len(self.letters) if record is None else letter_key(record)
+        self.letters[key] = rule
 
     def happened(self, ms: int) -> None:
         """Note the time of an event that counts."""
@@ -91,16 +102,24 @@ class Reader:
         self._newest: dict[Log, Contact] = {}
 
     def take_call(
-        self, event: Decoded, key: bytes | None = None, broker_ms: int | None = None
+        self,
+        event: Decoded,
+        key: bytes | None = None,
+        broker_ms: int | None = None,
+        record: Record | None = None,
     ) -> None:
-        """A record of the calls topic, as `contracts` decoded it."""
-        self._take(admit_call, event, key, broker_ms)
+        """A record of the calls topic, as `contracts` decoded it; `record` names its letter."""
+        self._take(admit_call, event, key, broker_ms, record)
 
     def take_agent(
-        self, event: Decoded, key: bytes | None = None, broker_ms: int | None = None
+        self,
+        event: Decoded,
+        key: bytes | None = None,
+        broker_ms: int | None = None,
+        record: Record | None = None,
     ) -> None:
-        """A record of the agents topic, as `contracts` decoded it."""
-        self._take(admit_agent, event, key, broker_ms)
+        """A record of the agents topic, as `contracts` decoded it; `record` names its letter."""
+        self._take(admit_agent, event, key, broker_ms, record)
 
     def _take(
         self,
@@ -108,16 +127,20 @@ class Reader:
         event: Decoded,
         key: bytes | None,
         broker_ms: int | None,
+        record: Record | None,
     ) -> None:
         into = self._into
         if isinstance(event, Refused):
-            into.refused[event.rule] += 1
+            into.refuse(event.rule, record)
             return
         before = self._state_of(event)
         verdict = admit(self._ledger, event, key, broker_ms)
         if isinstance(verdict, Refused):
-            into.refused[verdict.rule] += 1
-        elif isinstance(verdict, Repeated):
+            into.refuse(verdict.rule, record)
+            return
+        if record is not None and record.headers:
+            into.letters.pop(letter_key(record), None)
+        if isinstance(verdict, Repeated):
             into.repeated += 1
         elif isinstance(verdict, Learned):
             data: Reference = event.data  # type: ignore[attr-defined]
@@ -164,7 +187,8 @@ def collect_events(
     id, so that the order of the lines decides nothing.
     """
     into = Collected(replace(limits, grace_ms=None))
-    into.refused.update(each.rule for each in refused)
+    for each in refused:
+        into.refuse(each.rule)
     reader = Reader(into)
     for _, same in groupby(sorted(events, key=_order), key=_order):
         for event in sorted(same, key=repr):

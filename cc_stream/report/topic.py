@@ -61,7 +61,8 @@ async def collect_topics(
             reader = readers[partition]
             take = reader.take_call if partition.topic == calls else reader.take_agent
             for record in records:
-                take(decode_one(record.value, record.headers)[0], record.key, record.timestamp)
+                event = decode_one(record.value, record.headers)[0]
+                take(event, record.key, record.timestamp, record)
     return into
 
 
@@ -72,15 +73,27 @@ async def last_values(bootstrap: str, topic: str, security: Security = None) -> 
         ReadError: no broker, no such topic, or it does not deliver.
     """
     values: dict[bytes, bytes] = {}
+    async for records in records_of(bootstrap, topic, security):
+        for record in records:
+            if record.value is None:
+                values.pop(record.key, None)
+            else:
+                values[record.key] = record.value
+    return values
+
+
+async def records_of(
+    bootstrap: str, topic: str, security: Security = None, told: Told | None = None
+) -> "AsyncIterator[list[Any]]":
+    """All records of a topic (aiokafka's `ConsumerRecord`), in chunks of one partition each.
+
+    Raises:
+        ReadError: no broker, no such topic, or it does not deliver.
+    """
     async with _consumer(bootstrap, (topic,), security) as (consumer, counts):
         partitions = [TopicPartition(topic, index) for index in range(counts[topic])]
-        async for _, records in _committed(consumer, partitions, None):
-            for record in records:
-                if record.value is None:
-                    values.pop(record.key, None)
-                else:
-                    values[record.key] = record.value
-    return values
+        async for _, records in _committed(consumer, partitions, told):
+            yield records
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """A report as JSON, CSV or a table."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
@@ -16,6 +16,9 @@ from cc_stream.metrics import READINGS
 from cc_stream.metrics.metric import Value
 from cc_stream.report.lines import Line, Report
 from cc_stream.report.periods import ALL
+
+Column = tuple[str, str]
+"""(what it holds, its heading)."""
 
 FORMATS: Final = ("table", "json", "csv")
 
@@ -60,7 +63,7 @@ _SPARED: Final = (
     "occupancy",
 )
 """What a narrow terminal does without, first to last; the rest are always shown."""
-_COLUMNS: Final[dict[str, Sequence[tuple[str, str]]]] = {
+_COLUMNS: Final[dict[str, Sequence[Column]]] = {
     "queue": _CONTACTS,
     "campaign": _CONTACTS,
     "floor": (*_CONTACTS, ("occupancy", "occupancy")),
@@ -148,25 +151,41 @@ def write_table(report: Report, out: TextIO, width: int | None = None) -> None:
     console = Console(file=out, width=width, highlight=False, emoji=False, markup=False)
     if width is None and not console.is_terminal:
         console.width = _WIDE
-    all_columns = _COLUMNS[report.ask.by]
-    columns = list(all_columns)
-    table = _table(report, columns)
-    unbound = console.options.update(width=_UNBOUND)
-    for spared in _SPARED:
-        if console.measure(table, options=unbound).maximum <= console.width:
-            break
-        columns = [column for column in columns if column[0] != spared]
-        table = _table(report, columns)
+    table, missing = fitting(
+        console, _COLUMNS[report.ask.by], _SPARED, lambda columns: _table(report, columns)
+    )
     console.print(_title(report), soft_wrap=True)
     console.print(table)
-    missing = [column[1].replace("\n", " ") for column in all_columns if column not in columns]
     if missing:
         console.print(f"no room for {', '.join(missing)} (--format csv has all)", soft_wrap=True)
     for text in _notes(report):
         console.print(text, soft_wrap=True)
 
 
-def _table(report: Report, columns: Sequence[tuple[str, str]]) -> Table:
+def fitting(
+    console: Console,
+    columns: Sequence[Column],
+    spared: Sequence[str],
+    table_of: Callable[[Sequence[Column]], Table],
+) -> tuple[Table, list[str]]:
+    """A table that is not wider than the console, and the headings that had no room.
+
+    `spared` names columns in the order in which they go; the others are always shown.
+    """
+    left = list(columns)
+    table = table_of(left)
+    unbound = console.options.update(width=_UNBOUND)
+    for name in spared:
+        if console.measure(table, options=unbound).maximum <= console.width:
+            break
+        left = [column for column in left if column[0] != name]
+        table = table_of(left)
+    return table, [
+        heading.replace("\n", " ") for name, heading in columns if (name, heading) not in left
+    ]
+
+
+def _table(report: Report, columns: Sequence[Column]) -> Table:
     has_windows = report.ask.window != ALL
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(report.ask.by, overflow="fold", min_width=_LEAST_NAME)

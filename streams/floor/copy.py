@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cc_stream.contracts import decode_chunk
-from cc_stream.dead_letters import dead_letter
+from cc_stream.dead_letters import Letter, closed_letter, dead_letter
 from cc_stream.events import REFERENCE_EVENTS, Refused
 from streams.floor.intake import Plan
 from streams.stage import Cut, Record, Write
@@ -45,10 +45,13 @@ class Copy:
             if isinstance(outcome, REFERENCE_EVENTS):
                 copied += 1
                 self._copy(record)
+                closed = closed_letter(record)
+                if closed is not None:
+                    self._write(closed)
                 continue
             fault = outcome if isinstance(outcome, Refused) else Refused("wrong_topic", "$.type")
             refused[fault.rule] += 1
-            self._bury(fault, record)
+            self._write(dead_letter(fault, record))
         self.dirty = True
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
         self.plan.counts.verdicts(self.name, Counter(Learned=copied), refused)
@@ -61,13 +64,12 @@ class Copy:
 
     def bury(self, record: Record, refused: Refused) -> None:
         """See Stage."""
-        self._bury(refused, record)
+        self._write(dead_letter(refused, record))
         self.dirty = True
         self.plan.counts.decoded(self.name, 1, 0)
         self.plan.counts.verdicts(self.name, Counter(), Counter([refused.rule]))
 
-    def _bury(self, refused: Refused, record: Record) -> None:
-        letter = dead_letter(refused, record)
+    def _write(self, letter: Letter) -> None:
         topic = self.plan.topics.dead_letters.name
         self.writes.append(Write(topic, None, letter.key, letter.value, letter.headers))
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from cc_stream.admit import Admitted, Ignored, Learned, Ledger, Limits, Repeated, Verdict
 from cc_stream.contracts import decode_chunk
-from cc_stream.dead_letters import dead_letter
+from cc_stream.dead_letters import Letter, closed_letter, dead_letter
 from cc_stream.deltas import Batch, Deltas, encode, split
 from cc_stream.events import Event, Refused
 from cc_stream.topics import Topics
@@ -93,9 +93,11 @@ class Intake:
                 self._count(cast("Admitted", verdict))
             elif kind is Refused:
                 refused[cast("Refused", verdict).rule] += 1
-                self._bury(cast("Refused", verdict), record)
+                self._bury(dead_letter(cast("Refused", verdict), record))
             elif kind is Learned:
                 self.learned.add(self.ledger.reference.entity_of(outcome))
+            if record.headers and kind is not Refused:
+                self._bury(closed_letter(record))
         self._arrived(records[-1].timestamp, something=kinds[Admitted] > 0)
         self.dirty = True
         by_kind = Counter({kind.__name__: n for kind, n in kinds.items() if n})
@@ -120,15 +122,16 @@ class Intake:
 
     def bury(self, record: Record, refused: Refused) -> None:
         """See Stage."""
-        self._bury(refused, record)
+        self._bury(dead_letter(refused, record))
         self.dirty = True
         self.plan.counts.decoded(self.name, 1, 0)
         self.plan.counts.verdicts(self.name, Counter(Refused=1), Counter([refused.rule]))
 
-    def _bury(self, refused: Refused, record: Record) -> None:
-        letter = dead_letter(refused, record)
-        topic = self.plan.topics.dead_letters.name
-        self.letters.append(Write(topic, None, letter.key, letter.value, letter.headers))
+    def _bury(self, letter: Letter | None) -> None:
+        """Write it with the rest; what closes a letter comes as a letter, too."""
+        if letter is not None:
+            topic = self.plan.topics.dead_letters.name
+            self.letters.append(Write(topic, None, letter.key, letter.value, letter.headers))
 
     def _arrived(self, broker_ms: int, *, something: bool) -> None:
         if something:

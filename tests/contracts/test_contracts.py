@@ -1,7 +1,6 @@
 """Wire to event: three forms are one, a chunk is its records, and no input raises."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cc_stream.contracts import BLOCK, decode_chunk, decode_one, encode
+from cc_stream.contracts import BLOCK, Headers, decode_chunk, decode_one, encode
 from cc_stream.dead_letters import MAX_VALUE_BYTES, RULE_IDS
 from cc_stream.events import CallAnswered, Event, OutcomeRecorded, Refused
 
@@ -30,14 +29,14 @@ class Record(NamedTuple):
     """A Kafka record as far as it is read."""
 
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Headers = ()
 
 
 def dumped(**changes: object) -> bytes:
     return json.dumps(ANSWERED | changes).encode()
 
 
-def refused(value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> Refused:
+def refused(value: bytes | None, headers: Headers = ()) -> Refused:
     outcome, _ = decode_one(value, headers)
     assert isinstance(outcome, Refused)
     return outcome
@@ -242,3 +241,11 @@ def test_binary_mode_has_the_same_rules() -> None:
     event, unknown = decode_one(value, [*headers, ("ce_revision", b"2"), ("ce_traceparent", b"0")])
     assert isinstance(event, CallAnswered)
     assert (event.revision, unknown) == (2, 1)
+
+
+def test_a_header_without_a_value_is_none() -> None:
+    value, headers = binary(dumped())
+    no_values: Headers = [*headers, ("ce_subject", None), ("content-type", None)]
+    event, unknown = decode_one(value, no_values)
+    assert isinstance(event, CallAnswered)
+    assert (event.subject, unknown) == (None, 0)
