@@ -11,6 +11,7 @@ import pytest
 from cc_stream.cli import FAILED, INTERRUPTED, WRONG_USE, app, run
 
 COMMANDS = ("demo", "worker", "ingest", "simulate", "report", "topics", "board", "doctor")
+GROUPS = {"dead-letters": ("list", "show", "replay")}
 NOBODY = "127.0.0.1:1"
 
 
@@ -23,19 +24,24 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_all_commands_are_there() -> None:
     assert tuple(command.name for command in app.registered_commands) == COMMANDS
+    groups = [group.typer_instance for group in app.registered_groups]
+    assert [group.info.name for group in groups if group is not None] == list(GROUPS)
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in COMMANDS)
+    assert all(name in shown for name in (*COMMANDS, *GROUPS))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [*COMMANDS, *GROUPS, *(f"{group} {name}" for group, names in GROUPS.items() for name in names)],
+)
 def test_every_command_has_help_with_examples(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run([name, "--help"]) == 0
+    assert run([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert "Examples" in shown
     assert f"cc-stream {name}" in shown.partition("Examples")[2]
@@ -70,6 +76,13 @@ WRONG = [
     (["report", "events", "x", "--by", "planet"], "--by planet"),
     (["report", "events", "x", "--format", "xml"], "--format xml"),
     (["report", "events", "x", "--tz", "Mars/Olympus"], "Mars/Olympus"),
+    (["dead-letters", "burn"], "No such command 'burn'"),
+    (["dead-letters", "show"], "Missing argument 'KEY'"),
+    (["dead-letters", "replay"], "give either KEY... or --reason or --since"),
+    (["dead-letters", "replay", "x", "--reason", "late"], "give either KEY... or --reason"),
+    (["dead-letters", "replay", "--reason", "bored"], "--reason bored: expected one of tombstone"),
+    (["dead-letters", "list", "--since", "soon"], "time 'soon': expected"),
+    (["dead-letters", "list", "--format", "xml"], "--format xml: expected one of table, json"),
 ]
 
 
@@ -97,6 +110,9 @@ def test_a_password_is_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
         ["topics", "--create", "--broker", NOBODY],
         ["simulate", "--kafka", "--broker", NOBODY],
         ["report", "--topic", "--broker", NOBODY],
+        ["dead-letters", "list", "--broker", NOBODY],
+        ["dead-letters", "show", "x", "--broker", NOBODY],
+        ["dead-letters", "replay", "x", "--broker", NOBODY],
         ["board", "--once", "--redis", f"redis://{NOBODY}"],
     ],
     ids=lambda arguments: arguments[0] + arguments[1],
