@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint bench clean
+.PHONY: help env demo test lint fuzz bench clean
 
 BIN := .venv/bin
 # uv from the PATH, or one of our own in .uv/
@@ -41,6 +41,9 @@ lint: $(ENV) ## style, types and the import law
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(ENV) ## bad input for every parser, a million; N= of them, SEED= to repeat
+	$(BIN)/python -m tests.fuzz$(if $(N), --inputs $(N))$(if $(SEED), --seed $(SEED))
 
 bench: $(ENV) ## throughput, latency and memory on a real Kafka; ONLY=both_stages|stock_faust|limit|latency|memory
 	$(BIN)/python -m bench$(if $(ONLY), --only '$(ONLY)')

@@ -6,7 +6,6 @@ The environment variable of a setting is `CC_` and its name in capitals. The fil
 
 import os
 import ssl
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -271,13 +270,15 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**cast("dict[str, Any]", overrides))
     except ValidationError as error:
         raise ConfigError(_line(error)) from None  # its own text would repeat secrets
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{_file()} is not TOML: {error}") from None
     except SettingsError as error:
         name = str(error).split('"')[1] if '"' in str(error) else "?"
         raise ConfigError(
             f"setting {name} is not JSON (environment {PREFIX}{name.upper()})"
         ) from None
+    except ValueError as error:  # tomllib has more of them than its own
+        raise ConfigError(f"{_file()} is not TOML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"a setting is nested too deeply (environment, or {_file()})") from None
 
 
 def _line(error: ValidationError) -> str:

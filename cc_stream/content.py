@@ -17,6 +17,7 @@ from cc_stream.events import (
     Survey,
     SurveySubmitted,
     key_of,
+    to_ms,
 )
 
 MAX_FIELDS_BYTES: Final = 16_384
@@ -31,6 +32,7 @@ LAST_YEAR: Final = 2069
 _END: Final = datetime(2070, 1, 1, tzinfo=UTC)
 """A moment has to fit into the bucket of a vector (`counts.BUCKET_BITS`: until 2109), also after
 the longest duration that an event can have (35 years) was added to it."""
+END_MS: Final = to_ms(_END)
 
 
 def content_fault(event: Event) -> Refused | None:

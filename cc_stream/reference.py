@@ -124,7 +124,8 @@ def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
     """The terms in a queue's or team's settings; what is absent or not allowed is default.
 
     Fields: `service_level_seconds`, `short_abandon_seconds`, `service_level_formula`,
-    `max_wait_seconds`, `wrap_limit_seconds`, `timezone`, `handle_time_band_seconds` (two numbers).
+    `max_wait_seconds`, `wrap_limit_seconds`, `timezone`, `handle_time_band_seconds` (two
+    ascending whole numbers).
     """
     given: dict[str, Any] = {}
     for name in ("service_level_seconds", "short_abandon_seconds"):
@@ -140,9 +141,8 @@ def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
         given["service_level_formula"] = fields["service_level_formula"]
     if _is_zone(fields.get("timezone")):
         given["timezone"] = fields["timezone"]
-    band = fields.get("handle_time_band_seconds")
-    match band:
-        case [int() as low, int() as high]:
+    match fields.get("handle_time_band_seconds"):
+        case [low, high] if type(low) is type(high) is int and 0 <= low < high:
             given["handle_time_band_seconds"] = (low, high)
     values = {name: getattr(default, name) for name in Terms.__struct_fields__}
     return Terms(**(values | given))

@@ -14,7 +14,7 @@ import gzip
 import os
 import re
 import zlib
-from errno import ENOENT
+from errno import EIO, ENOENT
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -189,10 +189,17 @@ def _fingerprint(stream: _Stream, count: int) -> bytes:
 
 
 def _read(file: _File, offset: int, max_lines: int, *, is_over: bool, gap: bool) -> Piece | None:
-    """The next lines of one file; None at its end."""
+    """The next lines of one file; None at its end.
+
+    Raises:
+        OSError: it cannot be read, or is no whole gzip file.
+    """
     with _open(file) as stream:
-        stream.seek(offset)
-        data = stream.read(READ_BYTES)
+        try:
+            stream.seek(offset)
+            data = stream.read(READ_BYTES)
+        except _UNREADABLE as error:
+            raise OSError(EIO, f"is not read: {error}", str(file.path)) from error
         lines, offsets, end = _split(data, offset, max_lines, is_over=is_over)
         if not lines:
             return None

@@ -74,6 +74,8 @@ def test_a_named_file_is_read_in_place_of_the_usual_one(
         ("CC_HANDLE_TIME_BAND_SECONDS", "[600, 60]", "setting handle_time_band_seconds = "),
         ("CC_HANDLE_TIME_BAND_SECONDS", "600", "setting handle_time_band_seconds = 600: "),
         ("CC_MAX_AGE_HOURS", "voice=4", "setting max_age_hours is not JSON"),
+        ("CC_MAX_AGE_HOURS", "[" * 4096, "a setting is nested too deeply"),
+        ("CC_MAX_AGE_HOURS", "9" * 5000, "setting max_age_hours is not JSON"),
         ("CC_REDIS", f"http://:{SECRET}@h", "setting redis: is no redis://"),
         ("CC_REDIS", f"redis://:{SECRET}@[h", "setting redis: "),
         ("CC_CALLER_HASH_KEY", SECRET, "setting caller_hash_key: "),
@@ -99,6 +101,8 @@ def test_a_wrong_value_is_one_clear_line(
     [
         (f'brokr = "{SECRET}"', "unknown setting brokr"),
         ("broker = ", r"cc-stream\.toml is not TOML"),
+        ("broker = " + "[" * 4096, "a setting is nested too deeply"),
+        ("metrics_port = " + "9" * 5000, r"cc-stream\.toml is not TOML"),
         ("timezone = 3", "setting timezone = 3: "),
     ],
 )

@@ -55,6 +55,10 @@ def test_the_same_revision_of_another_type_is_a_conflict() -> None:
         {"timezone": "../../etc/passwd"},
         {"timezone": 7},
         {"service_level_seconds": -1, "short_abandon_seconds": "5"},
+        {"handle_time_band_seconds": [False, True]},
+        {"handle_time_band_seconds": [600, 60]},
+        {"handle_time_band_seconds": [-1, 60]},
+        {"handle_time_band_seconds": [60, 600, 900]},
     ],
 )
 def test_a_setting_that_is_not_allowed_is_the_default(fields: dict[str, Any]) -> None:
@@ -62,9 +66,15 @@ def test_a_setting_that_is_not_allowed_is_the_default(fields: dict[str, Any]) ->
 
 
 def test_allowed_settings_are_taken() -> None:
-    fields = {"service_level_formula": "ignore_abandons", "timezone": "Europe/Berlin"}
+    fields = {
+        "service_level_formula": "ignore_abandons",
+        "timezone": "Europe/Berlin",
+        "handle_time_band_seconds": [0, 420],
+    }
     assert terms_of(fields) == Terms(
-        service_level_formula="ignore_abandons", timezone="Europe/Berlin"
+        service_level_formula="ignore_abandons",
+        timezone="Europe/Berlin",
+        handle_time_band_seconds=(0, 420),
     )
 
 

@@ -216,6 +216,7 @@ def test_other_verbs_are_counted(verb: str) -> None:
         (b"2026-11-22 09:49:50.123|c1|sales|NONE|ENTERQUEUE|", "time_without_offset", "$.time"),
         (b"yesterday|c1|sales|NONE|ENTERQUEUE|", "bad_value", "$.time"),
         (b"0|c1|sales|NONE|ENTERQUEUE|", "time_missing", "$.time"),
+        (b"3155760000|c1|sales|NONE|ENTERQUEUE|", "bad_value", "$.time"),
         (b"1700000000|c1|sales|NONE|enter queue|", "bad_value", "$.verb"),
         (b"1700000000|NONE|sales|NONE|ENTERQUEUE|", "missing_field", "$.callid"),
         (b"1700000000|REALTIME|sales|Anna|CONNECT|1", "missing_field", "$.callid"),
@@ -232,6 +233,22 @@ def test_a_malformed_line_is_refused_and_kept(line: bytes, rule: str, path: str)
     (refusal,) = folded.refused
     assert (refusal.index, refusal.payload) == (1, line)
     assert (refusal.why.rule, refusal.why.path) == (rule, path)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"3155759999|c1|sales|Anna|WRAPUPSTART|999999999"],
+        [b"100|c1|sales|Anna|COMPLETEAGENT|0|100|1"],
+        [b"100.001|c1|sales|Anna|COMPLETEAGENT|0|100|1"],
+        [b"100|c1|sales|Anna|COMPLETEAGENT|0|101|1"],
+    ],
+)
+def test_times_at_the_ends_of_what_counts_pass_the_contract(lines: list[bytes]) -> None:
+    folded = fold(State(), lines, OPTIONS)
+    events = [*folded.events, *flush(folded.state, OPTIONS, None).events]
+    assert events
+    assert [decode_one(encode(event)) for event in events] == [(event, 0) for event in events]
 
 
 def test_mark_line_end_empty_last_column_fraction_and_latin_1() -> None:

@@ -214,6 +214,27 @@ def test_from_any_position_before_a_rotation_each_line_once(
         assert reader.gaps == 0
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no gzip file",
+        gzip.compress(b"one\n" * 2000)[:-12],
+        gzip.compress(b"one\n" * 2000)[:40] + b"\xff" * 40,
+    ],
+    ids=["other", "cut", "spoiled"],
+)
+def test_a_file_between_that_is_no_whole_gzip_file_is_an_error_of_reading(
+    log: Path, content: bytes
+) -> None:
+    write(log, "zero")
+    reader = Reader(log)
+    reader.read()
+    log.unlink()
+    log.with_name("queue_log.1.gz").write_bytes(content)
+    with pytest.raises(OSError, match=r"is not read|gzipped"):
+        reader.read(is_final=True)
+
+
 def test_bytes_are_left_as_they_are(log: Path) -> None:
     content = [b"\xef\xbb\xbfone\r", b"", b"\xff\xfe|\x00", b"last|"]
     log.write_bytes(b"\n".join(content) + b"\n")

@@ -9,8 +9,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from cc_stream.content import END_MS
 from cc_stream.events import (
     ACTIVITIES,
+    NULL_TIME_MS,
     AgentState,
     AgentStateChanged,
     AgentStateChangedEvent,
@@ -121,7 +123,8 @@ def release(work: Work, end: LegEnd, leg: Leg | None, stamp: Stamp) -> None:
     """The agent's leg ended. Where its start was not seen, talk time tells when it began."""
     agent = work.agents.get(end.agent, Agent())
     since_ms = stamp.ms - (end.talk_ms or 0)
-    if leg is None and not agent.legs and end.talk_ms and agent.told_ms <= since_ms:
+    is_time = since_ms > NULL_TIME_MS and since_ms >= agent.told_ms
+    if leg is None and not agent.legs and end.talk_ms and is_time:
         agent = replace(agent, told="on_contact", told_ms=since_ms)
         start = Stamp(stamp.id, since_ms, stamp.sequence)
         _emit_state(work, end.agent, agent, start, "agent_since")
@@ -132,7 +135,8 @@ def release(work: Work, end: LegEnd, leg: Leg | None, stamp: Stamp) -> None:
 def begin_wrapup(work: Work, name: str, planned_ms: int, stamp: Stamp) -> None:
     """The agent wraps up for the planned time; while a leg is still open, from its end on."""
     agent = work.agents.get(name, Agent())
-    until_ms = max(agent.wrap_until_ms, stamp.ms + planned_ms)
+    planned_until_ms = min(stamp.ms + planned_ms, END_MS - 1)
+    until_ms = max(agent.wrap_until_ms, planned_until_ms)
     tell(work, name, replace(agent, wrap_until_ms=until_ms, wrap_id=stamp.id), stamp)
 
 

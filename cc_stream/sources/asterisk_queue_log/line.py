@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from cc_stream.content import END_MS, LAST_YEAR
 from cc_stream.sources.source import MalformedError
 
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -70,6 +71,8 @@ def _milliseconds(epoch: str) -> int:
     ms = int(seconds) * 1000 + int((fraction or "").ljust(3, "0")[:3])
     if ms <= 1:
         raise MalformedError("time_missing", "$.time", "0")
+    if ms >= END_MS:
+        raise MalformedError("bad_value", "$.time", f"after the year {LAST_YEAR}")
     return ms
 
 
