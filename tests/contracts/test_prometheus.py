@@ -186,6 +186,7 @@ def telemetry() -> Telemetry:
     telemetry.loaded("board-3", 0.5, 1000)
     telemetry.dropped("board-3")
     telemetry.owned({"calls": 2, "board": 0})
+    telemetry.stopped(["calls-1"])
     telemetry.lag("cc.calls.v1", 0, 12)
     telemetry.last_event("cc.calls.v1", 0, NOW)
     telemetry.decoded("calls", 500, 3)
