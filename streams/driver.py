@@ -230,6 +230,7 @@ def create_app(
         broker_heartbeat_interval=group.heartbeat_seconds,
         broker_request_timeout=max(30.0, group.session_seconds + 1),
         consumer_max_fetch_size=4 << 20,
+        consumer_metadata_max_age_ms=10_000,  # so soon a topic that was made anew is noticed
     )
     app.boot_strategy.enable_kafka_producer = False
     app.transport = _transport(group, owner)(app.conf.broker_consumer, app, loop=None)

@@ -42,6 +42,8 @@ class Ground:
         # One batch answers what is asked for: a single record.
         self._consumer = self.broker.consumer(max_partition_fetch_bytes=1)
         await self._consumer.start()
+        self._consumer.assign([self.tp])
+        self._consumer.pause(self.tp)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -81,12 +83,12 @@ class Ground:
         if mark.offset < await self.first():
             return
         async with asyncio.timeout(MARK_TIMEOUT_SECONDS):
-            consumer.assign([self.tp])  # and seek at once: with an await between, aiokafka resets
             consumer.seek(self.tp, mark.offset)
+            consumer.resume(self.tp)
             try:
                 record = await consumer.getone(self.tp)
             finally:
-                consumer.unsubscribe()
+                consumer.pause(self.tp)
         if record.offset == mark.offset and record.timestamp != mark.timestamp_ms:
             message = f"another record than was counted lies at {mark.offset}: a topic made anew"
             raise LossError(message)

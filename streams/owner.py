@@ -27,8 +27,8 @@ ATTEMPTS: Final = 5
 FORGIVEN_SECONDS: Final = 900.0
 
 STOPPED: Final = (
-    "shard %s stops and does not count on: %s. Its state and position are as they were; "
-    "docs/operations.md says what to do (When something fails)"
+    "shard %s stops and does not count on: %s (its state and position are as they were; "
+    "what to do: docs/operations.md, When something fails)"
 )
 
 Make = Callable[[TopicPartition], Shard]
@@ -161,15 +161,15 @@ class Owner:
 
     async def verify(self) -> None:
         """Have every shard make sure that its topic is the one that it has counted."""
-        for tp, shard in list(self.shards.items()):
-            if not shard.live:
-                continue
-            try:
-                await shard.verify()
-            except (KafkaError, TimeoutError) as error:
-                log.info("shard %s could not look at its topic: %r", shard.name, error)
-            except LossError as error:
-                await self.failed(tp, shard, error)
+        await asyncio.gather(*(self._verify(tp, s) for tp, s in self.shards.items() if s.live))
+
+    async def _verify(self, tp: TopicPartition, shard: Shard) -> None:
+        try:
+            await shard.verify()
+        except (KafkaError, TimeoutError) as error:
+            log.info("shard %s could not look at its topic: %r", shard.name, error)
+        except LossError as error:
+            await self.failed(tp, shard, error)
 
     async def flush_loop(self) -> None:
         """Flush each dirty shard when its time has come, for ever."""
