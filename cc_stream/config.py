@@ -152,6 +152,14 @@ class Settings(BaseSettings):
     session_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
         6, description="a worker that is silent for so long loses its partitions"
     )
+    stall_seconds: Annotated[float, Field(ge=5)] = Field(
+        60, description="a worker whose loop or shard stands so long with records to read ends"
+    )
+    instance_id: TopicPart | None = Field(
+        None,
+        description="a name of its own for each worker: it keeps its partitions over a restart "
+        "within `session_seconds`",
+    )
     service_level_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         20, description="T of the service level, for queues without their own"
     )

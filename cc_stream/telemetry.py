@@ -5,7 +5,8 @@ Nothing is made at import: each `Telemetry` has a registry of its own. Ages are 
 """
 
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
@@ -26,6 +27,8 @@ from cc_stream.errors import CcStreamError
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _DELAYS: Final = (0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 15, 60)
 _LOADS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_ALIVE: Final = 10.0
+"""An event loop that has not turned for so many seconds hangs."""
 _RECORDS: Final = (1, 4, 16, 64, 256, 1024, 4096)
 
 
@@ -54,6 +57,12 @@ MEASURES: Final[tuple[Measure, ...]] = (
         ("topic", "partition"),
     ),
     Measure(
+        "cc_shard_delay_seconds",
+        "gauge",
+        "Since the broker had the record that a shard applied last; 0 when none is waiting",
+        ("topic", "partition"),
+    ),
+    Measure(
         "cc_shard_last_event_timestamp_seconds",
         "gauge",
         "Latest event time of a partition",
@@ -79,6 +88,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     ),
     Measure("cc_load_seconds", "histogram", "Taking a shard over", ("stage",), _LOADS),
     Measure("cc_loaded_records_total", "counter", "Changelog records loaded", ("stage",)),
+    Measure("cc_stalls_total", "counter", "Ends of this worker by its watchdog", ()),
     # What goes out.
     Measure(
         "cc_event_to_board_seconds",
@@ -100,8 +110,33 @@ MEASURES: Final[tuple[Measure, ...]] = (
 """All of them. A counter's name ends in `_total`, base units are suffixes."""
 
 
+_OF_PARTITIONS: Final = tuple(m.name for m in MEASURES if m.labels == ("topic", "partition"))
+
+
 class ServeError(CcStreamError):
     """The address for `/metrics` cannot be listened on."""
+
+
+class Health:
+    """Whether the worker is alive and ready. Its event loop tells it; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._told_at = time.monotonic()
+        self._unready: Sequence[str] = ("the worker is starting",)
+
+    def tell(self, unready: Sequence[str]) -> None:
+        """The loop turns; why the worker is not ready, empty if it is. Call it every second."""
+        self._unready = unready
+        self._told_at = time.monotonic()
+
+    def faults(self) -> Sequence[str]:
+        """Why the worker is not alive."""
+        silent = time.monotonic() - self._told_at
+        return [f"the event loop has not turned for {silent:.0f} s"] if silent > _ALIVE else []
+
+    def reasons(self) -> Sequence[str]:
+        """Why it is not ready: a line each."""
+        return [*self.faults(), *self._unready]
 
 
 class Telemetry:
@@ -111,6 +146,7 @@ class Telemetry:
     """
 
     def __init__(self) -> None:
+        self.health = Health()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._metrics: Mapping[str, Any] = {m.name: _made(m, self.registry) for m in MEASURES}
@@ -154,6 +190,14 @@ class Telemetry:
         """How far a shard is behind the end of its partition."""
         self._of("cc_shard_lag_records", topic, str(partition)).set(records)
 
+    def delay(self, topic: str, partition: int, seconds: float) -> None:
+        """How long records wait for their shard."""
+        self._of("cc_shard_delay_seconds", topic, str(partition)).set(seconds)
+
+    def stalled(self) -> None:
+        """The watchdog is about to end the worker."""
+        self._of("cc_stalls_total").inc()
+
     def last_event(self, topic: str, partition: int, event_ms: int) -> None:
         """The latest event time of a partition, milliseconds UTC."""
         place = topic, str(partition)
@@ -161,7 +205,7 @@ class Telemetry:
 
     def forget(self, topic: str, partition: int) -> None:
         """Another worker tells of this partition now."""
-        for name in ("cc_shard_lag_records", "cc_shard_last_event_timestamp_seconds"):
+        for name in _OF_PARTITIONS:
             if self._children.pop((name, topic, str(partition)), None) is not None:
                 self._metrics[name].remove(topic, str(partition))
 
@@ -194,12 +238,12 @@ class Telemetry:
         self._of("cc_sink_failures_total", sink).inc()
 
     def serve(self, host: str, port: int) -> "Exposition":
-        """Serve `/metrics` from a thread of its own; port 0 takes a free one.
+        """Serve `/metrics`, `/healthz` and `/readyz` from a thread of its own; port 0: a free one.
 
         Raises:
             ServeError: the address is taken, or not of this machine.
         """
-        return Exposition(self.registry, host, port)
+        return Exposition(self.registry, self.health, host, port)
 
     def _of(self, name: str, *labels: str) -> Any:
         """The child with these labels; looked up once, for the library's own lookup is slow."""
@@ -224,11 +268,11 @@ def _stage(shard: str) -> str:
 
 
 class Exposition:
-    """`GET /metrics` over HTTP, in a daemon thread. Everything else is 404."""
+    """`GET /metrics`, `/healthz`, `/readyz` over HTTP, in a daemon thread; all else is 404."""
 
-    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+    def __init__(self, registry: CollectorRegistry, health: Health, host: str, port: int) -> None:
         try:
-            self._server = ThreadingHTTPServer((host, port), _handler(registry))
+            self._server = ThreadingHTTPServer((host, port), _handler(registry, health))
         except OSError as error:
             raise ServeError(f"cannot serve /metrics on {host}:{port}: {error.strerror}") from error
         self._server.daemon_threads = True
@@ -248,20 +292,28 @@ class Exposition:
         self._thread.join()
 
 
-def _handler(registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers one scrape."""
 
         timeout = 10  # a peer that says nothing does not keep a thread
 
         def do_GET(self) -> None:
-            """Give all metrics in the format that was asked for."""
-            if urlsplit(self.path).path != "/metrics":
+            """Give all metrics in the format that was asked for, or say how the worker is."""
+            path = urlsplit(self.path).path
+            if path == "/metrics":
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self._answer(HTTPStatus.OK, content_type, encode(registry))
+            elif path in {"/healthz", "/readyz"}:
+                reasons = health.reasons() if path == "/readyz" else health.faults()
+                status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+                text = "".join(f"{line}\n" for line in reasons or ["ok"])
+                self._answer(status, "text/plain; charset=utf-8", text.encode())
+            else:
                 self.send_error(HTTPStatus.NOT_FOUND)
-                return
-            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            body = encode(registry)
-            self.send_response(HTTPStatus.OK)
+
+        def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+            self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -18,6 +18,7 @@ from streams.floor import Agents, Calls, Copy, Plan
 from streams.owner import Owner, now_ms
 from streams.publish import Publisher, Ticks
 from streams.shard import Shard
+from streams.watchdog import Watchdog
 
 
 class Parts(Struct, frozen=True):
@@ -58,7 +59,11 @@ def create_worker(
     """
     wanted = topics_of(settings)
     group = GroupSettings(
-        settings.app_id, settings.broker, settings.session_seconds, settings.kafka_security()
+        settings.app_id,
+        settings.broker,
+        settings.session_seconds,
+        settings.instance_id,
+        settings.kafka_security(),
     )
     timeout_ms = _ms(max(settings.session_seconds, 10.0))
     broker = Broker(group.bootstrap, group.app_id, timeout_ms, group.security)
@@ -79,7 +84,11 @@ def create_worker(
     ticks = Ticks(settings.tick_seconds, settings.agent_tick_seconds)
     publisher = Publisher(owner, sinks, ticks, telemetry.event_to_board)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
-    tasks = (owner.flush_loop, publisher.publish_loop)
+
+    async def watchdog() -> None:
+        await Watchdog(owner, settings.stall_seconds, telemetry.stalled).watch()
+
+    tasks = (owner.flush_loop, publisher.publish_loop, watchdog)
     app = create_app(group, owner, sources, tasks, publisher.close, telemetry, folder)
     return Parts(app, owner, publisher)
 

@@ -46,6 +46,7 @@ class GroupSettings(Struct, frozen=True):
     app_id: str
     bootstrap: str
     session_seconds: float
+    instance_id: str | None
     security: dict[str, Any]
 
     @property
@@ -128,6 +129,7 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
             return aiokafka.AIOKafkaConsumer(
                 client_id=conf.broker_client_id,
                 group_id=conf.id,
+                group_instance_id=group.instance_id,
                 bootstrap_servers=group.bootstrap,
                 partition_assignment_strategy=[RoundRobinPartitionAssignor],
                 enable_auto_commit=False,
@@ -245,7 +247,7 @@ def create_app(
     )
     works: tuple[Callable[[], Awaitable[None]], ...] = (*upkeeps, *tasks)
     for work in works:
-        app.task(_task(work))
+        app.task(_task(app, work))
     return app
 
 
@@ -260,14 +262,17 @@ def run(app: App) -> int:
     return 0
 
 
-def _task(work: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """A task of its own name: Faust tells tasks apart by it."""
+def _task(app: faust.App, work: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """A task of its own name, for Faust tells tasks apart by it; its end ends the worker."""
+    named = work.func if isinstance(work, partial) else work
+    name = named.__name__
 
     async def task() -> None:
         await work()
+        if not app.should_stop:
+            await app.crash(RuntimeError(f"{name} has ended by itself"))
 
-    named = work.func if isinstance(work, partial) else work
-    task.__name__ = task.__qualname__ = named.__name__
+    task.__name__ = task.__qualname__ = name
     return task
 
 

@@ -15,7 +15,7 @@ from streams.stage import LossError
 
 AGAIN_SECONDS: Final = 1.0
 """A broker that has just started may tell of an end that is too early: it is asked once more."""
-MARK_TIMEOUT_SECONDS: Final = 10.0
+READ_TIMEOUT_SECONDS: Final = 5.0
 
 
 class Mark(Struct, frozen=True):
@@ -55,8 +55,8 @@ class Ground:
         """The offset at which the partition begins now."""
         return int((await self._open().beginning_offsets([self.tp]))[self.tp])
 
-    async def check_end(self, following: int) -> None:
-        """Make sure that the partition still holds everything before `following`.
+    async def check_end(self, following: int) -> int:
+        """The end of the partition, which still holds everything before `following`.
 
         Raises:
             LossError: it ends earlier.
@@ -66,6 +66,7 @@ class Ground:
             if (end := await self._end()) < following:
                 message = f"the topic ends at {end}, before position {following}: made anew?"
                 raise LossError(message)
+        return end
 
     async def _end(self) -> int:
         return int((await self._open().end_offsets([self.tp]))[self.tp])
@@ -79,19 +80,37 @@ class Ground:
             LossError: another record lies at its offset.
             TimeoutError: the broker did not tell.
         """
-        consumer = self._open()
         if mark.offset < await self.first():
             return
-        async with asyncio.timeout(MARK_TIMEOUT_SECONDS):
-            consumer.seek(self.tp, mark.offset)
-            consumer.resume(self.tp)
-            try:
+        consumer = self._open()
+        consumer.seek(self.tp, mark.offset)
+        consumer.resume(self.tp)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
                 record = await consumer.getone(self.tp)
-            finally:
-                consumer.pause(self.tp)
+        finally:
+            consumer.pause(self.tp)
         if record.offset == mark.offset and record.timestamp != mark.timestamp_ms:
             message = f"another record than was counted lies at {mark.offset}: a topic made anew"
             raise LossError(message)
+
+    async def has_record(self, begin: int, end: int) -> bool:
+        """Whether `[begin, end)` holds a record, and not only markers of transactions.
+
+        Raises:
+            TimeoutError: the broker did not tell.
+        """
+        consumer = self._open()
+        consumer.seek(self.tp, begin)
+        consumer.resume(self.tp)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                while await consumer.position(self.tp) < end:
+                    if await consumer.getmany(self.tp, timeout_ms=100, max_records=1):
+                        return True
+        finally:
+            consumer.pause(self.tp)
+        return False
 
     def _open(self) -> AIOKafkaConsumer:
         assert self._consumer is not None

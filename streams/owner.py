@@ -70,6 +70,7 @@ class Owner:
         self.seek: Callable[[TopicPartition, int], Awaitable[None]] = _no_seek
         self.give_up: Callable[[BaseException], Awaitable[None]] = _raise
         self.closing = False
+        self.joined = False
         self._failures: dict[TopicPartition, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Semaphore(4)
@@ -80,6 +81,7 @@ class Owner:
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Called with all partitions that this worker has from now on."""
+        self.joined = True
         self.assigned = {TopicPartition(tp.topic, tp.partition) for tp in partitions}
         for tp in [tp for tp in self.shards if tp not in self.assigned]:
             self._spawn(self.shards.pop(tp).release())

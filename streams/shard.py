@@ -31,8 +31,12 @@ from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
+FENCE_TIMEOUT_SECONDS: Final = 30.0
+"""Without a coordinator aiokafka would ask for one for ever."""
 CHUNK: Final = 256
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
+IDLE_SECONDS: Final = 2.0
+"""A shard that has not moved for so long is looked at: are there records that it should have?"""
 MARKERS: Final = 8
 """The longest step between two fetches that is taken for transaction markers unread."""
 
@@ -95,6 +99,8 @@ class Shard:
         self.suspect: Suspect | None = None
         self.working: tuple[int, int] | None = None
         self.ground = Ground(broker, source)
+        self._waiting_since: tuple[int, float] | None = None
+        self._empty_to = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
         self._producer: AIOKafkaProducer | None = None
@@ -111,7 +117,8 @@ class Shard:
         """
         started = time.monotonic()
         self._producer = self.broker.producer(self.name)
-        await self._producer.start()  # (1) fences the former owner
+        async with asyncio.timeout(FENCE_TIMEOUT_SECONDS):
+            await self._producer.start()  # (1) fences the former owner
         records, position = await self._load()
         await self._place(position)
         self.durable = self.next
@@ -166,7 +173,7 @@ class Shard:
             KafkaError, TimeoutError: the broker did not tell.
         """
         last, following = self._last, self.next
-        await self.ground.check_end(following)
+        end = await self.ground.check_end(following)
         first = await self.ground.first()
         if first > self.next:
             message = f"records {self.next} to {first} were deleted before they were counted"
@@ -175,6 +182,29 @@ class Shard:
             await self.ground.check_mark(self._mark)
         # Read before the old mark was proven: so it is of the same topic.
         self._mark = last or self._mark
+        if self.live:
+            await self._look_for_more(following, end)
+
+    async def _look_for_more(self, following: int, end: int) -> None:
+        """Note since when records lie beyond `next`; the group's consumer may have died."""
+        self._empty_to = max(self._empty_to, following)
+        if self._waiting_since is not None and self._waiting_since[0] == following:
+            return
+        noticed = time.monotonic()
+        is_idle = self.next == following and self.idle_seconds() > IDLE_SECONDS
+        if not is_idle or end <= self._empty_to:
+            return
+        if await self.ground.has_record(following, end):
+            self._waiting_since = following, noticed
+        else:
+            self._empty_to = end
+
+    def stalled_seconds(self) -> float:
+        """For how long this shard has not moved although records were there. Any thread may ask."""
+        waiting = self._waiting_since
+        if waiting is None or waiting[0] != self.next or not self.live:
+            return 0.0
+        return time.monotonic() - waiting[1]
 
     async def feed(self, records: Sequence[Record], follows: int | None) -> None:
         """(3) Apply what of the records is next; read a hole before them.
@@ -244,6 +274,11 @@ class Shard:
     def idle_seconds(self) -> float:
         """How long ago the last record was applied."""
         return time.monotonic() - self.last_progress
+
+    def delay_seconds(self) -> float:
+        """How long ago the last record that was applied had reached the broker."""
+        last = self._last
+        return 0.0 if last is None else max(0.0, time.time() - last.timestamp_ms / 1000)
 
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any, Final
 
 from cc_stream.telemetry import Telemetry
+from streams.health import unready
 from streams.owner import STOPPED, Owner
 from streams.shard import Shard
 
@@ -80,11 +81,14 @@ async def measure(app: App, owner: Owner, telemetry: Telemetry) -> None:
         owned = Counter(shard.stage.name for shard in shards.values())
         telemetry.owned({stage: owned[stage] for stage in stages})
         telemetry.stopped([stopped.shard for stopped in owner.stopped.values()])
+        lags = {tp: await _lag(app, shard) for tp, shard in shards.items()}
         for tp, shard in shards.items():
-            lag = await _lag(app, shard)
+            lag = lags[tp]
             if lag is not None:
                 telemetry.lag(tp.topic, tp.partition, lag)
+                telemetry.delay(tp.topic, tp.partition, shard.delay_seconds() if lag else 0.0)
             telemetry.last_event(tp.topic, tp.partition, shard.stage.data_as_of_ms)
+        telemetry.health.tell(unready(owner, {tp: lag or 0 for tp, lag in lags.items()}))
         told = set(shards)
 
 
