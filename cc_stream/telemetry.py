@@ -4,6 +4,7 @@ Nothing is made at import: each `Telemetry` has a registry of its own. Ages are 
 (seconds since 1970), so that they grow also while the worker hangs: `time() - x`.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,8 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from cc_stream.errors import CcStreamError
+
+log: Final = logging.getLogger(__name__)
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _DELAYS: Final = (0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 15, 60)
@@ -87,6 +90,13 @@ MEASURES: Final[tuple[Measure, ...]] = (
         _SECONDS,
     ),
     Measure("cc_load_seconds", "histogram", "Taking a shard over", ("stage",), _LOADS),
+    Measure(
+        "cc_takeover_seconds",
+        "histogram",
+        "Steps from a rebalance to a shard's first output: join, fence, load, replay",
+        ("stage", "step"),
+        _LOADS,
+    ),
     Measure("cc_loaded_records_total", "counter", "Changelog records loaded", ("stage",)),
     Measure("cc_stalls_total", "counter", "Ends of this worker by its watchdog", ()),
     # What goes out.
@@ -169,6 +179,13 @@ class Telemetry:
         """A shard was taken over."""
         self._of("cc_load_seconds", _stage(shard)).observe(seconds)
         self._of("cc_loaded_records_total", _stage(shard)).inc(records)
+
+    def taken_over(self, shard: str, steps: Mapping[str, float]) -> None:
+        """A shard's first output is out; seconds by step."""
+        for step, seconds in steps.items():
+            self._of("cc_takeover_seconds", _stage(shard), step).observe(seconds)
+        told = ", ".join(f"{step} {seconds:.3f} s" for step, seconds in steps.items())
+        log.info("shard %s was taken over: %s", shard, told)
 
     def dropped(self, shard: str) -> None:
         """A shard was dropped after a failure."""

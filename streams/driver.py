@@ -306,6 +306,7 @@ def _connect(app: faust.App, owner: Owner, before_release: Callable[[], Awaitabl
     owner.seek, owner.give_up = seek, give_up
 
     async def revoked(_app: Any, /, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+        owner.rebalancing()
         await _within(owner.flush_all(), 3.0)
 
     async def assigned(_app: Any, /, *args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001

@@ -16,6 +16,7 @@ from msgspec import Struct
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
 from streams.stage import LossError, Record
+from streams.takeover import Takeover
 
 log: Final = logging.getLogger(__name__)
 
@@ -73,7 +74,13 @@ class Owner:
         self.joined = False
         self._failures: dict[TopicPartition, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._joining_since: float | None = None
+        self._join_seconds = 0.0
         self._loading = asyncio.Semaphore(4)
+
+    def rebalancing(self) -> None:
+        """The group is being joined anew."""
+        self._joining_since = time.monotonic()
 
     def live(self) -> list[Shard]:
         """The shards that count."""
@@ -82,6 +89,9 @@ class Owner:
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Called with all partitions that this worker has from now on."""
         self.joined = True
+        if self._joining_since is not None:
+            self._join_seconds = time.monotonic() - self._joining_since
+            self._joining_since = None
         self.assigned = {TopicPartition(tp.topic, tp.partition) for tp in partitions}
         for tp in [tp for tp in self.shards if tp not in self.assigned]:
             self._spawn(self.shards.pop(tp).release())
@@ -96,6 +106,7 @@ class Owner:
             return
         shard = self.shards[tp] = self.make(tp)
         shard.suspect = suspect
+        shard.takeover = Takeover(self._join_seconds)
         self._spawn(self._acquire(tp, shard, delay_seconds))
 
     async def _acquire(self, tp: TopicPartition, shard: Shard, delay_seconds: float) -> None:

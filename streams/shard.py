@@ -14,25 +14,23 @@ Exactly once rests on these steps (DESIGN section 3; the numbers stand in the co
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 
-from cc_stream.errors import CcStreamError
-from cc_stream.partitioner import partition_of
 from streams.broker import Broker, read_partition
 from streams.ground import Ground, Mark
 from streams.poison import Suspect, pieces
 from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
+from streams.takeover import Takeover
+from streams.transaction import Transactions
 
 log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 60.0
-FENCE_TIMEOUT_SECONDS: Final = 30.0
-"""Without a coordinator aiokafka would ask for one for ever."""
 CHUNK: Final = 256
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
 IDLE_SECONDS: Final = 2.0
@@ -73,6 +71,9 @@ class Observer(Protocol):
     def loaded(self, shard: str, seconds: float, records: int) -> None:
         """The shard was taken over."""
 
+    def taken_over(self, shard: str, steps: Mapping[str, float]) -> None:
+        """Its first output is out: seconds by step."""
+
 
 class Shard:
     """One shard while this worker owns it: acquire, feed, flush, release."""
@@ -96,6 +97,7 @@ class Shard:
         self.durable = 0
         self.generation_ms = 0
         self.last_progress = time.monotonic()
+        self.takeover = Takeover(0.0)
         self.suspect: Suspect | None = None
         self.working: tuple[int, int] | None = None
         self.ground = Ground(broker, source)
@@ -103,10 +105,9 @@ class Shard:
         self._empty_to = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
-        self._producer: AIOKafkaProducer | None = None
+        self.transactions = Transactions(broker, self.name)
         self._flushing = asyncio.Lock()
         self._feeding = asyncio.Lock()
-        self._partitions: dict[str, int] = {}
 
     async def acquire(self) -> None:
         """Fence, load, and be live at `next`.
@@ -116,11 +117,13 @@ class Shard:
             KafkaError: the broker cannot be reached.
         """
         started = time.monotonic()
-        self._producer = self.broker.producer(self.name)
-        async with asyncio.timeout(FENCE_TIMEOUT_SECONDS):
-            await self._producer.start()  # (1) fences the former owner
+        self.takeover.begin()
+        await self.transactions.fence()  # (1)
+        self.takeover.end("fence")
         records, position = await self._load()
-        await self._place(position)
+        end = await self._place(position)
+        self.takeover.end("load")
+        self.takeover.is_live(end)
         self.durable = self.next
         self.stage.started(self.generation_ms, self.next)
         self.live = True
@@ -154,19 +157,19 @@ class Shard:
         self.stage.resume(position.memory)
         return count, position
 
-    async def _place(self, position: Position | None) -> None:
-        """Set `next`; refuse to go on where records were lost."""
+    async def _place(self, position: Position | None) -> int:
+        """Set `next`; refuse to go on where records were lost. The end of the partition."""
         await self.ground.open()
         if position is None:
             self.next = await self.ground.first()
             self.generation_ms = time.time_ns() // 1_000_000
-            return
-        self.next, self.generation_ms = position.next, position.generation_ms
-        self._mark = position.mark
-        await self.verify()
+        else:
+            self.next, self.generation_ms = position.next, position.generation_ms
+            self._mark = position.mark
+        return await self.verify()
 
-    async def verify(self) -> None:
-        """Make sure that nothing was lost; the shard goes on counting meanwhile.
+    async def verify(self) -> int:
+        """Make sure that nothing was lost; the shard goes on counting. The partition's end.
 
         Raises:
             LossError: records beyond `next` are gone, or the topic was made anew.
@@ -184,6 +187,7 @@ class Shard:
         self._mark = last or self._mark
         if self.live:
             await self._look_for_more(following, end)
+        return end
 
     async def _look_for_more(self, following: int, end: int) -> None:
         """Note since when records lie beyond `next`; the group's consumer may have died."""
@@ -257,6 +261,7 @@ class Shard:
         self.working = None
         self.next = last.offset + 1
         self._last = Mark(last.offset, last.timestamp)
+        self.takeover.applied(last.timestamp)
         self._mark = self._mark or self._last
         self.last_progress = time.monotonic()
         self.observer.chunk(self.name, len(records))
@@ -297,71 +302,21 @@ class Shard:
             position = Position(upto, self.generation_ms, cut.memory, self._mark)
             tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
             began = time.monotonic()
-            await asyncio.wait_for(self._transaction([*cut.writes, tail]), FLUSH_TIMEOUT_SECONDS)
+            await asyncio.wait_for(
+                self.transactions.commit([*cut.writes, tail]), FLUSH_TIMEOUT_SECONDS
+            )
             self.durable = upto
             cut.committed()
             ended = time.monotonic()
+            if (steps := self.takeover.committed(upto)) is not None:
+                self.observer.taken_over(self.name, steps)
             self.observer.transaction(self.name, ended - began)
             self.observer.flushed(self.name, ended - started, len(cut.writes) + 1)
-
-    async def _transaction(self, writes: Sequence[Write]) -> None:
-        producer = self._producer
-        assert producer is not None
-        await producer.begin_transaction()
-        sent = []
-        for (topic, partition), group in (await self._grouped(writes)).items():
-            batch = producer.create_batch()
-            for write in group:
-                if _append(batch, write) is None:
-                    sent.append(await producer.send_batch(batch, topic, partition=partition))
-                    batch = producer.create_batch()
-                    if _append(batch, write) is None:
-                        message = (
-                            f"a record for {topic} is too large: {len(write.value or b'')} bytes"
-                        )
-                        raise CcStreamError(message)
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-        await _all(sent)  # every send, before the commit
-        await producer.commit_transaction()
-
-    async def _grouped(self, writes: Sequence[Write]) -> dict[tuple[str, int], list[Write]]:
-        groups: dict[tuple[str, int], list[Write]] = {}
-        for write in writes:
-            partition = write.partition
-            if partition is None:
-                count = await self._count_of(write.topic)
-                partition = partition_of(write.key or b"", count)
-            groups.setdefault((write.topic, partition), []).append(write)
-        return groups
-
-    async def _count_of(self, topic: str) -> int:
-        count = self._partitions.get(topic)
-        if count is None:
-            assert self._producer is not None
-            count = len(await self._producer.partitions_for(topic))
-            self._partitions[topic] = count
-        return count
 
     async def release(self) -> None:
         """Stop; whatever was not flushed is given up, for the next owner reads it again."""
         self.live = False
-        producer, self._producer = self._producer, None
         try:
-            await asyncio.wait_for(self.ground.close(), 5)
-            if producer is not None:
-                await asyncio.wait_for(producer.stop(), 5)
+            await asyncio.gather(self.transactions.stop(), self.ground.close())
         except Exception as error:  # noqa: BLE001 - a fenced producer may fail in any way
             log.info("shard %s: its clients ended with %r", self.name, error)
-
-
-def _append(batch: Any, write: Write) -> Any:
-    headers = list(write.headers)  # aiokafka takes a list alone
-    return batch.append(key=write.key, value=write.value, timestamp=None, headers=headers)
-
-
-async def _all(futures: Sequence["asyncio.Future[Any]"]) -> None:
-    """Wait for every one, then raise the first failure: none is left unobserved."""
-    results = await asyncio.gather(*futures, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

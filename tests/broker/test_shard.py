@@ -1,7 +1,7 @@
 """A shard on a real broker: fences, holes, lost records, a transaction all or nothing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -63,6 +63,7 @@ class Unheard:
     def flushed(self, shard: str, seconds: float, records: int) -> None: ...
     def transaction(self, shard: str, seconds: float) -> None: ...
     def loaded(self, shard: str, seconds: float, records: int) -> None: ...
+    def taken_over(self, shard: str, steps: Mapping[str, float]) -> None: ...
 
 
 class Bench:

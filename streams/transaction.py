@@ -1,0 +1,92 @@
+"""One Kafka transaction of a shard: all of its records, or none."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from cc_stream.errors import CcStreamError
+from cc_stream.partitioner import partition_of
+from streams.broker import Broker
+from streams.stage import Write
+
+FENCE_TIMEOUT_SECONDS: Final = 30.0
+"""Without a coordinator aiokafka would ask for one for ever."""
+STOP_TIMEOUT_SECONDS: Final = 5.0
+
+
+class Transactions:
+    """The transactional producer of a shard. After any failure it is of no more use."""
+
+    def __init__(self, broker: Broker, shard: str) -> None:
+        self.broker = broker
+        self.shard = shard
+        self._producer: Any = None
+        self._partitions: dict[str, int] = {}
+
+    async def fence(self) -> None:
+        """Start: a former owner can commit nothing from now on, and what it had open is over.
+
+        Raises:
+            KafkaError, TimeoutError: the broker does not answer.
+        """
+        self._producer = self.broker.producer(self.shard)
+        async with asyncio.timeout(FENCE_TIMEOUT_SECONDS):
+            await self._producer.start()
+
+    async def stop(self) -> None:
+        """End; an open transaction is not committed."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await asyncio.wait_for(producer.stop(), STOP_TIMEOUT_SECONDS)
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Write all of these in one transaction."""
+        producer = self._producer
+        assert producer is not None
+        await producer.begin_transaction()
+        sent = []
+        for (topic, partition), group in (await self._grouped(writes)).items():
+            batch = producer.create_batch()
+            for write in group:
+                if _append(batch, write) is None:
+                    sent.append(await producer.send_batch(batch, topic, partition=partition))
+                    batch = producer.create_batch()
+                    if _append(batch, write) is None:
+                        message = (
+                            f"a record for {topic} is too large: {len(write.value or b'')} bytes"
+                        )
+                        raise CcStreamError(message)
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+        await _all(sent)  # every send, before the commit
+        await producer.commit_transaction()
+
+    async def _grouped(self, writes: Sequence[Write]) -> dict[tuple[str, int], list[Write]]:
+        groups: dict[tuple[str, int], list[Write]] = {}
+        for write in writes:
+            partition = write.partition
+            if partition is None:
+                count = await self._count_of(write.topic)
+                partition = partition_of(write.key or b"", count)
+            groups.setdefault((write.topic, partition), []).append(write)
+        return groups
+
+    async def _count_of(self, topic: str) -> int:
+        count = self._partitions.get(topic)
+        if count is None:
+            assert self._producer is not None
+            count = len(await self._producer.partitions_for(topic))
+            self._partitions[topic] = count
+        return count
+
+
+def _append(batch: Any, write: Write) -> Any:
+    headers = list(write.headers)  # aiokafka takes a list alone
+    return batch.append(key=write.key, value=write.value, timestamp=None, headers=headers)
+
+
+async def _all(futures: Sequence["asyncio.Future[Any]"]) -> None:
+    """Wait for every one, then raise the first failure: none is left unobserved."""
+    results = await asyncio.gather(*futures, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
