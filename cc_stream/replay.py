@@ -72,6 +72,8 @@ async def open_letters(
     newest: dict[bytes, OpenLetter | None] = {}
     async for records in records_of(bootstrap, topics.dead_letters.name, security, told):
         for record in records:
+            if record.key is None:
+                continue
             if record.value is None:
                 newest[record.key] = None
             elif (found := _letter_of(record)) is not None:
@@ -109,8 +111,8 @@ def why_not(letter: OpenLetter, topics: Topics) -> str | None:
     }
     if letter.topic not in partitions:
         return "it is no record of an event topic: mend its file or its source"
-    if letter.partition >= partitions[letter.topic]:
-        return "its partition is not there any more"
+    if not 0 <= letter.partition < partitions[letter.topic]:
+        return "there is no such partition"
     if letter.cut:
         return f"not all of it was kept: {letter.cut}"
     return IN_VAIN.get(letter.rule)

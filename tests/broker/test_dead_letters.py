@@ -102,6 +102,18 @@ def mended(floor: Floor, places: Mapping[str, tuple[int, int]], now_ms: int) -> 
     return sent
 
 
+def no_letters(floor: Floor) -> list[Sent]:
+    """What anyone might write to the topic of the letters."""
+    topic = floor.topics.dead_letters.name
+    no_number = (("cc_rule", b"late"), ("cc_topic", b"t"), ("cc_partition", b"x"))
+    return [
+        Sent(topic, None, b"{}"),
+        Sent(topic, b"cc.calls.v1/0/1", b"{}"),
+        Sent(topic, b"\xff", b"{}", headers=(("cc_rule", b"late"),)),
+        Sent(topic, b"t/0/1", b"{}", headers=(*no_number, ("cc_offset", b"1"))),
+    ]
+
+
 class Operator:
     """Runs commands against a floor."""
 
@@ -136,7 +148,7 @@ class Operator:
         places = dict(zip(bad, placed, strict=True))
         self.keys |= {n: f"{bad[n].topic}/{place[0]}/{place[1]}" for n, place in places.items()}
         floor.wait_drained()
-        floor.write(mended(floor, places, now_ms))
+        floor.write([*mended(floor, places, now_ms), *no_letters(floor)])
         before = self.list()
         for name in ("list", "list --reason late", "list --since now"):
             self.steps[name] = self.run(*name.split())
@@ -187,7 +199,11 @@ def told(
             after,
             operator.steps,
             written,
-            Counter(letter.key.decode() for letter in floor.read(floor.topics.dead_letters)),
+            Counter(
+                letter.key.decode()
+                for letter in floor.read(floor.topics.dead_letters)
+                if (letter.key or b"").startswith(floor.settings.topic_prefix.encode())
+            ),
             collected.refused,
             {
                 name: floor.metrics("queue", name).get("offered", 0)

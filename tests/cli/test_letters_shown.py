@@ -113,7 +113,8 @@ def test_plain_is_one_line() -> None:
         (replace(LETTER, cut="headers"), "not all of it was kept: headers"),
         (replace(LETTER, topic="asterisk-queue-log/queue_log"), "no record of an event topic"),
         (replace(LETTER, topic="cc.deltas.v1"), "no record of an event topic"),
-        (replace(LETTER, partition=4), "its partition"),
+        (replace(LETTER, partition=4), "no such partition"),
+        (replace(LETTER, partition=-1), "no such partition"),
     ],
 )
 def test_what_cannot_be_replayed_says_why(letter: OpenLetter, why: str | None) -> None:
