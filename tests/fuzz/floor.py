@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from cc_stream.admit import Limits
+from cc_stream.agent import StateEntry
 from cc_stream.alerts import AlertLevels
 from cc_stream.events import AGENT_EVENTS, REFERENCE_EVENTS, Event, key_of, to_ms
 from cc_stream.reference import Terms
 from cc_stream.topics import topics
 from streams.board import Board, BoardPlan
 from streams.floor import Agents, Calls, Copy, Plan
-from streams.stage import Stage
+from streams.stage import Stage, Write
 from tests.fuzz.mutate import Headers
 from tests.streams.topology import Kept, Seen
 
@@ -26,16 +29,60 @@ class Given(NamedTuple):
     headers: Headers
 
 
+class Shard:
+    """A stage with the state that it has written."""
+
+    def __init__(self, stage: Stage, topic: str, changelog: str) -> None:
+        self.stage, self.topic, self.changelog = stage, topic, changelog
+        self.state: dict[bytes, bytes] = {}
+        self.memory = b""
+        stage.started(NOW_MS, 0)
+
+    def flush(self, now_ms: int) -> list[Write]:
+        """What goes to other topics; all of it, and the state, is bytes."""
+        cut = self.stage.cut(now_ms)
+        for write in cut.writes:
+            assert write.value is None or isinstance(write.value, bytes)
+            if write.topic == self.changelog and write.key is not None:
+                self.state.pop(write.key, None)
+                if write.value is not None:
+                    self.state[write.key] = write.value
+        self.memory = msgspec.msgpack.encode(cut.memory)
+        cut.committed()
+        return [write for write in cut.writes if write.topic != self.changelog]
+
+    def load_into(self, other: Stage) -> None:
+        """Give another stage what a new owner would find."""
+        for key, value in self.state.items():
+            other.restore(key, value)
+        if self.memory:
+            other.resume(msgspec.msgpack.decode(self.memory))
+
+
+def board() -> Board:
+    """A board whose every flush writes."""
+    return Board(BoardPlan(TOPICS, Terms(), AlertLevels(), "60m", 1, 20, 0), 0, NOW_MS)
+
+
+def timelines(agents: Agents) -> dict[tuple[str, str], list[StateEntry]]:
+    """The states of each agent that has any: one whose every event was refused has none."""
+    kept = agents.ledger.agents
+    return {log: agent.entries for log, agent in kept.items() if agent.entries}
+
+
 class Floor:
-    """Four stages that are flushed after every chunk: all that leaves them has to be packed."""
+    """Four shards that are flushed after every chunk: all that leaves them has to be packed."""
 
     def __init__(self) -> None:
-        plan = Plan(TOPICS, Limits(), Seen())
-        self.calls, self.agents, self.copy = Calls(plan, 0), Agents(plan, 0), Copy(plan, 0)
-        levels = AlertLevels()
-        self.board = Board(BoardPlan(TOPICS, Terms(), levels, "60m", 1, 20, 0), 0, NOW_MS)
-        for stage in (self.calls, self.agents, self.copy, self.board):
-            stage.started(NOW_MS, 0)
+        self.plan = Plan(TOPICS, Limits(), Seen())
+        self.calls, self.agents = Calls(self.plan, 0), Agents(self.plan, 0)
+        self.board = board()
+        self.shards = (
+            Shard(self.calls, TOPICS.calls.name, TOPICS.contacts_changelog.name),
+            Shard(self.agents, TOPICS.agents.name, TOPICS.agents_changelog.name),
+            Shard(Copy(self.plan, 0), TOPICS.reference.name, TOPICS.reference_changelog.name),
+        )
+        self.boards = Shard(self.board, TOPICS.deltas.name, TOPICS.panes_changelog.name)
         self.ends = {topic.name: 0 for topic in TOPICS}
         self.now_ms = NOW_MS
 
@@ -46,7 +93,7 @@ class Floor:
         """
         chunks: dict[str, list[Kept]] = {}
         for index, (given, event) in enumerate(records):
-            names = (TOPICS.calls.name, TOPICS.agents.name, TOPICS.reference.name)
+            names = [shard.topic for shard in self.shards]
             own = 0
             if isinstance(event, AGENT_EVENTS):
                 own = 1
@@ -57,17 +104,26 @@ class Floor:
             ms = self.now_ms if event is None or index == 0 else to_ms(event.time)
             key = b"k" if event is None else (key_of(event) or "k").encode()
             chunks.setdefault(topic, []).append(self._record(topic, ms, key, *given))
-        for topic, stage in self._floor():
-            if topic in chunks:
-                stage.apply(chunks[topic])
+        for shard in self.shards:
+            if shard.topic in chunks:
+                shard.stage.apply(chunks[shard.topic])
         self._flush()
 
-    def _floor(self) -> tuple[tuple[str, Stage], ...]:
-        return (
-            (TOPICS.calls.name, self.calls),
-            (TOPICS.agents.name, self.agents),
-            (TOPICS.reference.name, self.copy),
-        )
+    def load_again(self) -> None:
+        """What was written is what there is: a new owner has the same logs."""
+        calls, agents = Calls(self.plan, 0), Agents(self.plan, 0)
+        for shard, other in zip(self.shards, (calls, agents), strict=False):
+            shard.load_into(other)
+        self.boards.load_into(board())
+        assert calls.ledger.contacts.keys() == self.calls.ledger.contacts.keys()
+        for log in calls.ledger.contacts:
+            now, then = calls.ledger.opened(log), self.calls.ledger.opened(log)
+            assert now is not None
+            assert then is not None
+            assert (now.source, now.entries) == (then.source, then.entries)
+        assert timelines(agents) == timelines(self.agents)
+        for loaded, kept in ((calls, self.calls), (agents, self.agents)):
+            assert sorted(loaded.ledger.reference.dump()) == sorted(kept.ledger.reference.dump())
 
     def _record(
         self, topic: str, ms: int, key: bytes | None, value: bytes | None, headers: Headers
@@ -77,13 +133,13 @@ class Floor:
 
     def _flush(self) -> None:
         self.now_ms += 1_000
-        deltas = []
-        for _, stage in self._floor():
-            for write in stage.cut(self.now_ms).writes:
-                assert write.value is None or isinstance(write.value, bytes)
-                if write.topic == TOPICS.deltas.name:
-                    deltas.append(self._record(write.topic, self.now_ms, None, write.value, []))
+        deltas = [
+            self._record(write.topic, self.now_ms, None, write.value, [])
+            for shard in self.shards
+            for write in shard.flush(self.now_ms)
+            if write.topic == TOPICS.deltas.name
+        ]
         if deltas:
             self.board.apply(deltas)
             self.board.tick(self.now_ms)
-            self.board.cut(self.now_ms).committed()
+            self.boards.flush(self.now_ms)

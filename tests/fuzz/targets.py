@@ -122,12 +122,16 @@ class Records:
         self.floor.take(events, elsewhere=(self.chunks % CHUNK,))
         self.chunks += 1
         if self.chunks == CHUNKS:
-            self.floor, self.chunks = Floor(), 0
+            self._renew()
+
+    def _renew(self) -> None:
+        self.floor.load_again()
+        self.floor, self.chunks = Floor(), 0
 
     def close(self) -> None:
         if self.chunk:
             self._count()
-        self.floor, self.chunks = Floor(), 0
+        self._renew()
 
 
 class ReferenceRecords(Records):
