@@ -53,7 +53,12 @@ def main() -> int:
 
 
 def _told(bar: Progress, task: TaskID, done: int) -> None:
+    """Move the bar; where there is none, say each tenth."""
+    tenths = int(bar.tasks[task].percentage) // 10
     bar.update(task, completed=done)
+    shown = bar.tasks[task]
+    if bar.disable and int(shown.percentage) // 10 > tenths:
+        bar.console.print(f"{shown.description}: {done:,} of {shown.total:,.0f}")
 
 
 def _line(name: str, ran: Ran) -> str:
