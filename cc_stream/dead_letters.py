@@ -126,11 +126,11 @@ def replay_of(record: Record) -> Replay | None:
     A replay lies behind its record in the same partition. Whatever else a header claims is ignored:
     a producer cannot touch the letters of other partitions.
     """
-    if not record.headers:
-        return None
     said = dict(record.headers)
+    key = said.get(REPLAY_OF)
+    if not key:
+        return None
     prefix = f"{record.topic}/{record.partition}/".encode()
-    key = said.get(REPLAY_OF) or b""
     offset = _number(key.removeprefix(prefix)) if key.startswith(prefix) else None
     if offset is None or offset >= record.offset:
         return None
