@@ -14,7 +14,7 @@ from cc_stream.topics import topics
 from streams.board import Board, BoardPlan
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.stage import Stage, Write
-from tests.fuzz.mutate import Headers
+from tests.fuzz.wire import Headers
 from tests.streams.topology import Kept, Seen
 
 TOPICS = topics(calls=1, agents=1, board=1)

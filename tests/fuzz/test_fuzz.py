@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.records import TermsOf
 from tests.fuzz.run import MOST_NS, FailedError, attempt, run
-from tests.fuzz.targets import TARGETS, TermsOf, inputs_of
+from tests.fuzz.targets import TARGETS, inputs_of
 
 INPUTS = 20_000
 SEED = 20_261_127
