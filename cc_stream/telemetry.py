@@ -89,6 +89,12 @@ MEASURES: Final[tuple[Measure, ...]] = (
         ("stage",),
         _SECONDS,
     ),
+    Measure(
+        "cc_load_remaining_records",
+        "gauge",
+        "Changelog records that a shard has to read before it counts",
+        ("shard",),
+    ),
     Measure("cc_load_seconds", "histogram", "Taking a shard over", ("stage",), _LOADS),
     Measure(
         "cc_takeover_seconds",
@@ -174,6 +180,10 @@ class Telemetry:
     def transaction(self, shard: str, seconds: float) -> None:
         """The transaction in a flush has ended."""
         self._of("cc_transaction_seconds", _stage(shard)).observe(seconds)
+
+    def loading(self, shard: str, remaining: int) -> None:
+        """A shard that is taken over has so many records left to read."""
+        self._of("cc_load_remaining_records", shard).set(remaining)
 
     def loaded(self, shard: str, seconds: float, records: int) -> None:
         """A shard was taken over."""

@@ -30,6 +30,7 @@ RING_PANES: Final = tuple(length // FINE_MS for length in ROLLING.values())
 """The age in panes at which each ring ends: 30, 90, 180, 360."""
 FINE_KEPT: Final = RING_PANES[-1]
 LIVE_PANE: Final = ("live", 0)
+RESOLUTIONS: Final = ("fine", "coarse", "live")
 
 
 class Windows:

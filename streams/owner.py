@@ -76,7 +76,7 @@ class Owner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._joining_since: float | None = None
         self._join_seconds = 0.0
-        self._loading = asyncio.Semaphore(4)
+        self._loading = asyncio.Semaphore(2)  # one waits for the broker, one computes
 
     def rebalancing(self) -> None:
         """The group is being joined anew."""

@@ -4,7 +4,7 @@ The shard owns position, transaction and loading; a stage never sees a broker. O
 the state of one shard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -15,6 +15,10 @@ from cc_stream.events import Refused
 
 POSITION_KEY = b"\x00position"
 """The changelog record that holds a shard's position; no key of a stage begins with a 0 byte."""
+
+
+RESTORED_AT_ONCE = 100
+"""How many records a stage takes in until it yields."""
 
 
 class LossError(CcStreamError):
@@ -42,7 +46,7 @@ class Write(Struct, frozen=True, gc=False):
 class Cut(Struct):
     """What one flush writes beside the position.
 
-    `memory` is stored with the position and given back to `Stage.resume`. `committed` is called
+    `memory` is stored with the position and given back to `Stage.restore`. `committed` is called
     once the transaction is.
     """
 
@@ -62,11 +66,14 @@ class Stage(Protocol):
     def data_as_of_ms(self) -> int:
         """The latest event time that went in; 0 before the first."""
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """Take in one changelog record (the last one of its key)."""
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
+        """Take in the memory that came with the position, and the last value of each key.
 
-    def resume(self, memory: dict[str, Any]) -> None:
-        """Take in the memory that came with the position; called after all `restore`."""
+        Called on a new stage, and not at all without a position. Yields after every few
+        records: others are served then.
+        """
 
     def started(self, generation_ms: int, offset: int) -> None:
         """Told when the shard is live: which remake of the topic, and the next offset."""

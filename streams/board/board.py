@@ -4,7 +4,7 @@ One stage object is one board shard. It owns the rows that are sent to its parti
 campaigns by name, agents with their team.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +26,7 @@ from cc_stream.view import Entity, View, order_of
 from streams.board.rows import Row, Rows
 from streams.board.show import Moment, Ranking, views_of
 from streams.board.watch import Watch
-from streams.stage import Cut, LossError, Record, Write
+from streams.stage import RESTORED_AT_ONCE, Cut, LossError, Record, Write
 
 TICK_KEY: Final = b"tick"
 """The key of a record that asks for one full tick (`deltas.Tick`)."""
@@ -175,26 +175,31 @@ class Board:
 
     # --- state -------------------------------------------------------------------------------
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """See Stage."""
-        kind, *names = _unpack(key)
-        if kind == _PANE:
-            flat = _unpack(value)
-            vector = dict(zip(flat[::2], flat[1::2], strict=True))
-            self.rows.restore(Entity(*names[:4]), names[4], names[5], vector)
-        elif kind == _REFERENCE:
-            self.reference.restore([(*names, _unpack(value))])
-        else:
-            self.watch.states[names[0], names[1], names[2]] = _unpack_alert(value)
-
-    def resume(self, memory: dict[str, Any]) -> None:
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
         """See Stage."""
         self.numbers = dict(memory["numbers"])
         self.begun_ms = dict(memory["begun_ms"])
         self.sources = dict(memory["sources"])
-        self.rows.now_ms = max(self.rows.now_ms, memory["now_ms"])
+        rows = self.rows
+        rows.now_ms = max(rows.now_ms, memory["now_ms"])
+        for count, (key, value) in enumerate(items):
+            kind, *names = _unpack(key)
+            if kind == _PANE:
+                tenant, entity, one, team, resolution, pane = names
+                flat = _unpack(value)
+                vector = dict(zip(flat[::2], flat[1::2], strict=True))
+                name = (entity, tenant, one) if team is None else (entity, tenant, one, team)
+                rows.restore(name, resolution, pane, vector)
+            elif kind == _REFERENCE:
+                self.reference.restore([(*names, _unpack(value))])
+            else:
+                self.watch.states[names[0], names[1], names[2]] = _unpack_alert(value)
+            if count % RESTORED_AT_ONCE == 0:
+                yield
         self._read_terms()
-        self.rows.settle(self.rows.now_ms)
+        yield from rows.settle()
 
     def started(self, generation_ms: int, offset: int) -> None:
         """See Stage."""

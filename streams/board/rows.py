@@ -17,7 +17,7 @@ from cc_stream.metrics.metric import LIVE_KEPT_MS
 from cc_stream.reference import Terms
 from cc_stream.tally import LIVE
 from cc_stream.view import FLOOR_ID, Entity
-from cc_stream.windows import Windows
+from cc_stream.windows import RESOLUTIONS, Windows
 
 HOUR_MS: Final = 3_600_000
 
@@ -133,25 +133,28 @@ class Rows:
             windows.touched.clear()
         self._touched = []
 
-    def restore(self, entity: Entity, resolution: str, pane: int, vector: Vector) -> None:
-        """Take in a stored pane of a kept row; call `settle` after the last one."""
-        row = self._of(_name(entity))
-        row.windows.restore(resolution, pane, vector)
-        if row.team is not None:
-            row.team.windows.restore(resolution, pane, vector)
-            vector = {key: n for key, n in vector.items() if key >> BUCKET_BITS in _AGENT_TIME}
-        else:
-            vector = {key: n for key, n in vector.items() if key >> BUCKET_BITS not in _NOT_ADDED}
-        if row.floor is not None and vector:
-            row.floor.windows.restore(resolution, pane, vector)
+    def restore(self, name: tuple[str, ...], resolution: str, pane: int, vector: Vector) -> None:
+        """Take in a stored pane of a kept row; go through `settle` after the last one."""
+        self._of(name).windows.restore(resolution, pane, vector)
 
-    def settle(self, now_ms: int) -> None:
-        """Make every window from the restored panes, as it stands at `now`."""
-        self.now_ms = max(self.now_ms, now_ms)
+    def settle(self) -> Iterator[None]:
+        """Make the sums and every window from the restored panes; yields after each row."""
+        for members in self.members.values():
+            team, floor = members[0].team, members[0].floor
+            assert team is not None
+            assert floor is not None
+            for row in members:
+                _add_panes(row, team, _whole)
+                yield
+            _add_panes(team, floor, _agent_time)
+        for row in self.queues:
+            assert row.floor is not None
+            _add_panes(row, row.floor, _additive)
+            yield
         for row in self.all.values():
-            row.windows.advance(self.now_ms)
             row.windows.settle(self.now_ms)
             self.mark(row)
+            yield
 
     def advance(self, now_ms: int) -> None:
         """Move on to `now`: rows whose windows change by it are marked."""
@@ -213,6 +216,19 @@ class Rows:
         return row
 
 
-def _name(entity: Entity) -> tuple[str, ...]:
-    name = (entity.kind, entity.tenant, entity.id)
-    return name if entity.team is None else (*name, entity.team)
+def _add_panes(row: Row, total: Row, part: Callable[[Vector], Vector]) -> None:
+    for resolution in RESOLUTIONS:
+        for pane, vector in row.windows.panes(resolution).items():
+            total.windows.restore(resolution, pane, part(vector))
+
+
+def _whole(vector: Vector) -> Vector:
+    return vector
+
+
+def _agent_time(vector: Vector) -> Vector:
+    return {key: n for key, n in vector.items() if key >> BUCKET_BITS in _AGENT_TIME}
+
+
+def _additive(vector: Vector) -> Vector:
+    return {key: n for key, n in vector.items() if key >> BUCKET_BITS not in _NOT_ADDED}

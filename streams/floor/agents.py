@@ -1,5 +1,6 @@
 """The floor stage of the agents topic: timelines. One changelog record per state."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cc_stream import agent as agent_timeline
@@ -58,6 +59,15 @@ class Agents(Intake):
     def _write(self, log: tuple[str, str], number: int, value: bytes | None) -> Write:
         return Write(self.changelog, self.partition, key_of_state(LOG, *log, number), value)
 
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
+        """See Stage."""
+        yield from super().restore(memory, items)
+        for agent in self.ledger.agents.values():
+            agent.entries.sort(key=agent_timeline.place)
+            yield
+
     def _restore_log(self, names: list[Any], value: bytes) -> None:
         tenant, agent_id, number = names
         log = (tenant, agent_id)
@@ -71,9 +81,3 @@ class Agents(Intake):
         entry = agent_timeline.unpack(value)
         agent.entries.append(entry)
         self.stored.setdefault(log, {})[number] = entry
-
-    def resume(self, memory: dict[str, Any]) -> None:
-        """See Stage."""
-        super().resume(memory)
-        for agent in self.ledger.agents.values():
-            agent.entries.sort(key=agent_timeline.place)

@@ -1,6 +1,7 @@
 """The floor stage of the calls topic: contacts."""
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
 import orjson
@@ -112,13 +113,20 @@ class Calls(Intake):
                     self.expiring.setdefault(again, set()).add(log)
         return writes
 
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
+        """See Stage."""
+        yield from super().restore(memory, items)
+        now = self.ledger.latest_ms // SWEEP_STEP_MS
+        # Looked at once within the next hour, and then kept where it belongs.
+        soon: list[set[tuple[str, str]]] = [set() for _ in range(60)]
+        for log in self.ledger.contacts:
+            index = hash(log) % 60
+            soon[index].add(log)
+            if index == 0:
+                yield
+        self.expiring = {now + 1 + index: logs for index, logs in enumerate(soon) if logs}
+
     def _restore_log(self, names: list[Any], value: bytes) -> None:
         self.ledger.contacts[names[0], names[1]] = value
-
-    def resume(self, memory: dict[str, Any]) -> None:
-        """See Stage."""
-        super().resume(memory)
-        now = self.ledger.latest_ms // SWEEP_STEP_MS
-        for log in self.ledger.contacts:
-            # Looked at once within the next hour, and then kept where it belongs.
-            self.expiring.setdefault(now + 1 + hash(log) % 60, set()).add(log)

@@ -4,7 +4,7 @@ So every floor shard meets a change at one place in its own order, and so does e
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cc_stream.contracts import decode_chunk
@@ -27,11 +27,11 @@ class Copy:
         self.writes: list[Write] = []
         self.dirty = False
 
-    def restore(self, _key: bytes, _value: bytes) -> None:
+    def restore(
+        self, _memory: dict[str, Any], _items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
         """See Stage."""
-
-    def resume(self, _memory: dict[str, Any]) -> None:
-        """See Stage."""
+        return iter(())
 
     def started(self, _generation_ms: int, _offset: int) -> None:
         """See Stage."""

@@ -1,7 +1,7 @@
 """What both floor stages share: decoding, admission, deltas, dead letters, reference data."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -13,7 +13,7 @@ from cc_stream.dead_letters import Letter, closed_letter, dead_letter
 from cc_stream.deltas import Batch, Deltas, encode, split
 from cc_stream.events import Event, Refused
 from cc_stream.topics import Topics
-from streams.stage import Cut, Record, Write
+from streams.stage import RESTORED_AT_ONCE, Cut, Record, Write
 
 FINE_FOR_MS: Final = 2 * 3_600_000
 """What is older than this at its arrival can be in no rolling window of a board (an hour)."""
@@ -193,20 +193,22 @@ class Intake:
             for changes in [self.ledger.reference.dump_one(entity)]
         ]
 
-    def resume(self, memory: dict[str, Any]) -> None:
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
         """See Stage."""
         self.numbers = list(memory["numbers"])
         self.ledger.stream_ms = dict(memory["streams"])
-
-    def restore(self, key: bytes, value: bytes) -> None:
-        """See Stage."""
-        kind, *names = unpack(key)
-        if kind == REFERENCE:
-            self.ledger.reference.restore([(*names, unpack(value))])
-        elif kind == REPORTED:
-            self.ledger.reported[names[0], names[1]] = tuple(unpack(value))
-        else:
-            self._restore_log(names, value)
+        for count, (key, value) in enumerate(items):
+            kind, *names = unpack(key)
+            if kind == LOG:
+                self._restore_log(names, value)
+            elif kind == REFERENCE:
+                self.ledger.reference.restore([(*names, unpack(value))])
+            else:
+                self.ledger.reported[names[0], names[1]] = tuple(unpack(value))
+            if count % RESTORED_AT_ONCE == 0:
+                yield
 
     def _restore_log(self, names: list[Any], value: bytes) -> None:
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """A shard on a real broker: fences, holes, lost records, a transaction all or nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -31,10 +31,12 @@ class Sum:
         self.total = 0
         self.seen: list[int] = []
 
-    def restore(self, _key: bytes, value: bytes) -> None:
-        self.total = int(value)
-
-    def resume(self, memory: dict[str, Any]) -> None:
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
+        for _, value in items:
+            self.total = int(value)
+            yield
         assert memory == {"total": self.total}
 
     def started(self, _generation_ms: int, _offset: int) -> None:
@@ -62,6 +64,7 @@ class Unheard:
     def chunk(self, shard: str, records: int) -> None: ...
     def flushed(self, shard: str, seconds: float, records: int) -> None: ...
     def transaction(self, shard: str, seconds: float) -> None: ...
+    def loading(self, shard: str, remaining: int) -> None: ...
     def loaded(self, shard: str, seconds: float, records: int) -> None: ...
     def taken_over(self, shard: str, steps: Mapping[str, float]) -> None: ...
 
@@ -305,9 +308,11 @@ class Fragile(Sum):
         self.letters.append(Write(self.changelog, 0, letter.key, letter.value, letter.headers))
         self.seen.append(record.offset)
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        if key == b"total":
-            super().restore(key, value)
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
+        totals = ((key, value) for key, value in items if key == b"total")
+        yield from super().restore(memory, totals)
 
     def cut(self, now_ms: int) -> Cut:
         cut = super().cut(now_ms)

@@ -53,10 +53,10 @@ class Shard:
 
     def load_into(self, other: Stage) -> None:
         """Give another stage what a new owner would find."""
-        for key, value in self.state.items():
-            other.restore(key, value)
         if self.memory:
-            other.resume(msgspec.msgpack.decode(self.memory))
+            memory = msgspec.msgpack.decode(self.memory)
+            for _ in other.restore(memory, self.state.items()):
+                pass
 
 
 def board() -> Board:

@@ -59,12 +59,16 @@ def restarted(old: Board, now_ms: int) -> Board:
     cut = old.cut(now_ms)
     cut.committed()
     new = board(now_ms)
-    for write in cut.writes:
-        if write.topic == PLAN.topics.panes_changelog.name and write.value is not None:
-            assert write.key is not None
-            new.restore(write.key, write.value)
+    items = [
+        (write.key, write.value)
+        for write in cut.writes
+        if write.topic == PLAN.topics.panes_changelog.name
+        and write.key is not None
+        and write.value is not None
+    ]
     memory = msgspec.msgpack.decode(msgspec.msgpack.encode(cut.memory))
-    new.resume(memory)
+    for _ in new.restore(memory, items):
+        pass
     return new
 
 

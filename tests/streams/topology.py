@@ -67,11 +67,10 @@ class Shard:
         last = {r.key: r.value for r in self.world.log(self.changelog, self.partition)}
         packed = last.pop(POSITION_KEY, None)
         if packed is not None:
-            for key, value in last.items():
-                if key is not None and value is not None:
-                    self.stage.restore(key, value)
             self.next, memory = msgspec.msgpack.decode(packed)
-            self.stage.resume(memory)
+            items = ((key, value) for key, value in last.items() if value is not None)
+            for _ in self.stage.restore(memory, items):
+                pass
         self.stage.started(0, self.next)
 
     def deliver(self, count: int) -> int:
