@@ -58,8 +58,7 @@ _WITH_TEAM: Final = frozenset(
     for event, rank in RANKS.items()
     if event.__name__ in {"CallOfferFailed", "CallAnswered", "CallTransferred", "CallEnded"}
 )
-
-
+_HASH: Final = blake2b(digest_size=8)
 _OUTCOME: Final = RANKS[OutcomeRecorded]
 
 
@@ -151,8 +150,9 @@ class Ledger:
 
 def identity(event: Event) -> int:
     """A 64-bit hash of (source, id), by which repeats are known."""
-    text = f"{event.source}\0{event.id}".encode()
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+    digest = _HASH.copy()  # half the cost of a new one
+    digest.update(f"{event.source}\0{event.id}".encode())
+    return int.from_bytes(digest.digest(), "big")
 
 
 def admit_call(
@@ -244,8 +244,8 @@ def _open_log(
 
 
 def _is_full(contact: Contact) -> bool:
-    count = len(contact.entries)
-    return count >= SHORT_LOG and (count >= MAX_ENTRIES or contact.most_bytes > MAX_LOG_BYTES)
+    count = len(contact.keys)
+    return count >= SHORT_LOG and (count >= MAX_ENTRIES or len(contact.rows) > MAX_LOG_BYTES)
 
 
 def _repeat(

@@ -16,7 +16,8 @@ class Story:
     """A log as read so far: its segments, and the facts that belong to none."""
 
     __slots__ = (
-        "by_id", "campaign", "channel", "direction", "handed_on", "loose", "outcomes", "segments",
+        "by_id", "campaign", "channel", "direction", "handed_on", "hung_up_ms", "loose", "outcomes",
+        "segments",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class Story:
         self.campaign: str | None = None
         self.direction: str | None = None
         self.handed_on = False
+        self.hung_up_ms: int | None = None
 
     def open_segment(self, queue: str | None, segment_id: str | None) -> Segment:
         """A new segment; the first of the contact that has a queue is marked."""
@@ -220,6 +222,7 @@ def _tells_again(visit: Segment, entry: Entry) -> bool:
 
 def _ended(story: Story, entry: Entry) -> None:
     data: Any = entry.data
+    story.hung_up_ms = entry.time_ms
     if data.agent_id is not None:
         _end_leg(_leg_that_ends(story, entry), entry)
         return

@@ -1,9 +1,12 @@
 """A contact's log as it grows: what each new event changes, and the log at rest.
 
-Two ways to the same change. In order (the usual case), the event is read onto the story that is
-already there and only the facts that differ are sent on. Otherwise (late arrival, replacement) the
-definition `contributions(log after) - contributions(log before)` decides. A property test holds
-both equal.
+Three ways to the same change. In order and on a contact of one segment (the usual case), the event
+is read onto the story that is already there, and only the facts that its kind can change are told
+anew (`DIRECT`). In order otherwise, the facts of all segments are compared. Out of order (late
+arrival, replacement) the definition `contributions(log after) - contributions(log before)` decides.
+Property tests hold all equal.
+
+An entry that was packed once stays packed: of it, keys and the story are at hand.
 """
 
 from bisect import insort
@@ -13,10 +16,19 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from cc_stream.contact import RANKS, STEPS, Story, facts_of, nothing, place_outcomes, read
+from cc_stream.contact import RANKS, STEPS, facts_of, nothing, place_outcomes, read
 from cc_stream.events import CONTACT_EVENTS, Data
 from cc_stream.facts import Fact
-from cc_stream.segment import Entry, place, segment_facts
+from cc_stream.segment import (
+    GONE,
+    HANDLED,
+    PLACES,
+    STANDING,
+    Entry,
+    Segment,
+    place,
+    segment_facts,
+)
 
 DATA_TYPES: Final[tuple[type[Data], ...]] = tuple(
     event.__annotations__["data"] for event in CONTACT_EVENTS
@@ -33,6 +45,19 @@ _CLOSING: Final = frozenset(
         "WrapupEndedEvent",
     }
 )
+_DIRECT_BY_NAME: Final = {
+    "CallAnswered": (GONE, HANDLED, STANDING),
+    "CallHeld": (HANDLED, STANDING),
+    "CallResumed": (HANDLED, STANDING),
+    "CallEnded": (GONE, HANDLED, STANDING),
+    "WrapupStartedEvent": (HANDLED, STANDING),
+    "WrapupEndedEvent": (HANDLED, STANDING),
+    "OutcomeRecorded": (HANDLED,),
+}
+DIRECT: Final[tuple[tuple[int, ...], ...]] = tuple(
+    _DIRECT_BY_NAME.get(event.__name__, ()) for event in CONTACT_EVENTS
+)
+"""By rank, the facts that an event can change on a leg whose beginning and answer were told."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -48,21 +73,45 @@ NO_CHANGE: Final = Change((), ())
 
 
 class Contact:
-    """The log of one contact. `source` is the one that opened it: its clock ages the log."""
+    """The log of one contact. `source` is the one that opened it: its clock ages the log.
 
-    __slots__ = ("entries", "source", "story")
+    `keys` are those of its entries, `revision` is how much is known: it grows with every entry and
+    every replacement. `has_closed`: something of the contact has ended, from then on it has a
+    contact record.
+    """
 
-    def __init__(self, source: str, entries: list[Entry] | None = None) -> None:
+    __slots__ = (
+        "_fresh", "_last", "_packed", "first_ms", "has_closed", "keys", "revision", "source",
+        "story",
+    )  # fmt: skip
+
+    def __init__(self, source: str, entries: Sequence[Entry] = (), packed: bytes = b"") -> None:
+        """`entries` in the order of `place`; `packed` are their rows, if these are known."""
         self.source = source
-        self.entries: list[Entry] = entries if entries is not None else []
-        self.story = Story()
-        if entries:
-            self._read_again()
+        self._begin(list(entries), packed)
+
+    def _begin(self, entries: list[Entry], packed: bytes = b"") -> None:
+        self._packed = packed
+        self._fresh = [] if packed else entries
+        self._last: tuple[int, ...] = place(entries[-1]) if entries else ()
+        self.first_ms = entries[0].time_ms if entries else 0
+        self.keys = [entry.key for entry in entries]
+        self.revision = sum(1 + entry.revision for entry in entries)
+        self.has_closed = any(entry.rank in _CLOSING for entry in entries)
+        self.story = read(entries)
+        for segment in self.story.segments:
+            segment.facts = segment_facts(segment)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The whole log."""
+        at_rest = _list_of(len(self.keys) - len(self._fresh)) + self._packed
+        return [*map(_entry, _decode(at_rest)), *self._fresh]
 
     @property
     def last_ms(self) -> int:
         """The time of the latest event."""
-        return self.entries[-1].time_ms
+        return self._last[0]
 
     @property
     def channel(self) -> str | None:
@@ -70,40 +119,46 @@ class Contact:
         return self.story.channel
 
     @property
-    def most_bytes(self) -> int:
-        """No less than the log takes when it is packed."""
-        return sum(_most_bytes(entry.data) for entry in self.entries)
+    def rows(self) -> bytes:
+        """The entries as they are packed, one after the other."""
+        if self._fresh:
+            self._packed += b"".join([_row(entry) for entry in self._fresh])
+            self._fresh = []
+        return self._packed
 
     def entry_of(self, key: int) -> Entry | None:
         """The entry with this (source, id) hash."""
-        for entry in self.entries:
-            if entry.key == key:
-                return entry
-        return None
+        if key not in self.keys:
+            return None
+        return next(entry for entry in self.entries if entry.key == key)
 
     def add(self, entry: Entry) -> Change:
         """Put a new entry into the log; returns what that changes."""
-        entries = self.entries
-        if not entries or place(entry) > place(entries[-1]):
-            entries.append(entry)
+        here = place(entry)
+        if here > self._last:
+            if not self.keys:
+                self.first_ms = entry.time_ms
+            self._last = here
+            self._fresh.append(entry)
+            self.keys.append(entry.key)
+            self.revision += 1 + entry.revision
+            self.has_closed = self.has_closed or entry.rank in _CLOSING
             return self._advance(entry)
-        before = facts_of(self.story)
+        entries = self.entries
         insort(entries, entry, key=place)
-        self._read_again()
-        return difference(before, facts_of(self.story))
+        return self._read_again(entries)
 
     def replace(self, old: Entry, new: Entry) -> Change:
         """Put `new` in the place of `old`; returns what that changes."""
-        before = facts_of(self.story)
-        self.entries.remove(old)
-        insort(self.entries, new, key=place)
-        self._read_again()
-        return difference(before, facts_of(self.story))
+        entries = self.entries
+        entries.remove(old)
+        insort(entries, new, key=place)
+        return self._read_again(entries)
 
-    def _read_again(self) -> None:
-        self.story = read(self.entries)
-        for segment in self.story.segments:
-            segment.facts = segment_facts(segment)
+    def _read_again(self, entries: list[Entry]) -> Change:
+        before = facts_of(self.story)
+        self._begin(entries)
+        return difference(before, facts_of(self.story))
 
     def _advance(self, entry: Entry) -> Change:
         step = STEPS[entry.rank]
@@ -114,9 +169,12 @@ class Contact:
         step(story, entry)
         if story.outcomes:
             place_outcomes(story)
+        segments = story.segments
+        if len(segments) == 1 and DIRECT[entry.rank] and _is_settled(segments[0]):
+            return _told_anew(segments[0], DIRECT[entry.rank])
         taken_back: list[Fact] = []
         added: list[Fact] = list(story.loose[loose:])
-        for segment in story.segments:
+        for segment in segments:
             before, after = segment.facts, segment_facts(segment)
             if before != after:
                 segment.facts = after
@@ -124,29 +182,35 @@ class Contact:
         return Change(taken_back, added)
 
     @property
-    def has_closed(self) -> bool:
-        """Whether something of the contact has ended: from then on it has a contact record."""
-        return any(entry.rank in _CLOSING for entry in reversed(self.entries))
-
-    @property
     def is_open(self) -> bool:
         """Whether it waits in a queue or talks to an agent."""
         return any(s.waits or s.talks for s in self.story.segments)
 
-    @property
-    def revision(self) -> int:
-        """How much is known: grows with every entry and every replacement."""
-        return sum(1 + entry.revision for entry in self.entries)
+
+def _is_settled(segment: Segment) -> bool:
+    """Whether its beginning and its answer were told, so that nothing later moves them."""
+    return (
+        segment.queued_ms is not None
+        and segment.answered_ms is not None
+        and segment.agent is not None
+    )
 
 
-def _most_bytes(data: Data) -> int:
-    size = 100  # what an entry has beside its names and texts
-    for value in msgspec.structs.astuple(data):
-        if isinstance(value, str):
-            size += 4 * len(value)
-        elif isinstance(value, tuple | dict):
-            size += sum(4 * len(name) + 16 for name in value)
-    return size
+def _told_anew(segment: Segment, places: tuple[int, ...]) -> Change:
+    """What differs at these places of the segment's facts."""
+    facts = list(segment.facts)
+    taken_back: list[Fact] = []
+    added: list[Fact] = []
+    for index in places:
+        before, after = facts[index], PLACES[index](segment)
+        if before != after:
+            facts[index] = after
+            if before is not None:
+                taken_back.append(before)
+            if after is not None:
+                added.append(after)
+    segment.facts = tuple(facts)
+    return Change(taken_back, added)
 
 
 def _differ(
@@ -181,30 +245,42 @@ def difference(before: Sequence[Fact], after: Sequence[Fact]) -> Change:
 
 
 def pack(contact: Contact) -> bytes:
-    """The log at rest, as it lies in memory and in the changelog."""
-    rows: list[Any] = [contact.source]
-    for entry in contact.entries:
-        fields = msgspec.structs.astuple(entry.data)
-        rows.append(
-            (
-                entry.time_ms,
-                entry.sequence,
-                entry.rank,
-                entry.key,
-                entry.revision,
-                entry.team,
-                *fields,
-            )
-        )
-    return _encode(rows)
+    """The log at rest, as it lies in memory and in the changelog: its source and its rows."""
+    return _head(contact.source, len(contact.keys)) + contact.rows
 
 
 def unpack(packed: bytes) -> Contact:
     """The log that `pack` wrote."""
     source, *rows = _decode(packed)
-    entries = []
-    for time_ms, sequence, rank, key, revision, team, *fields in rows:
-        values = [tuple(f) if type(f) is list else f for f in fields]
-        data = DATA_TYPES[rank](*values)
-        entries.append(Entry(time_ms, sequence, rank, key, revision, team, data))
-    return Contact(source, entries)
+    return Contact(source, [*map(_entry, rows)], packed[len(_head(source, len(rows))) :])
+
+
+def _head(source: str, count: int) -> bytes:
+    """What comes before the rows: the beginning of a list, and its first item."""
+    return _list_of(count + 1) + _encode(source)
+
+
+def _list_of(count: int) -> bytes:
+    """How a list of so many items begins in MessagePack."""
+    return bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")  # noqa: PLR2004
+
+
+def _row(entry: Entry) -> bytes:
+    fields = msgspec.structs.astuple(entry.data)
+    return _encode(
+        (
+            entry.time_ms,
+            entry.sequence,
+            entry.rank,
+            entry.key,
+            entry.revision,
+            entry.team,
+            *fields,
+        )
+    )
+
+
+def _entry(row: list[Any]) -> Entry:
+    time_ms, sequence, rank, key, revision, team, *fields = row
+    values = [tuple(f) if type(f) is list else f for f in fields]
+    return Entry(time_ms, sequence, rank, key, revision, team, DATA_TYPES[rank](*values))

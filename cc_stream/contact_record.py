@@ -8,7 +8,7 @@ depends on the log alone: neither on the order of arrival nor on a clock.
 from typing import Any
 
 from cc_stream.contact_log import Contact
-from cc_stream.events import Ended, Outcome, to_rfc3339
+from cc_stream.events import Outcome, to_rfc3339
 from cc_stream.facts import Handled
 from cc_stream.segment import Segment
 
@@ -34,7 +34,7 @@ def contact_record(tenant: str, contact_id: str, contact: Contact) -> Record:
         "channel": story.channel,
         "direction": story.direction,
         "queue_first": next((s.queue for s in story.segments if s.first), None),
-        "started_at": to_rfc3339(min(starts, default=contact.entries[0].time_ms)),
+        "started_at": to_rfc3339(min(starts, default=contact.first_ms)),
         "ended_at": _moment(_ended_ms(contact)) if finished else None,
         "segments": segments,
         "outcomes": [_outcome(outcome) for outcome in story.outcomes],
@@ -73,7 +73,7 @@ def _segment_ended_ms(s: Segment) -> int | None:
 def _ended_ms(contact: Contact) -> int | None:
     """The last of what ended; a hang-up that ended no leg is one, too."""
     ends = [_segment_ended_ms(segment) for segment in contact.story.segments]
-    ends += [entry.time_ms for entry in contact.entries if isinstance(entry.data, Ended)]
+    ends.append(contact.story.hung_up_ms)
     return max((end for end in ends if end is not None), default=None)
 
 

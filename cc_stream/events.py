@@ -12,7 +12,6 @@ from typing import Annotated, Final, Literal, get_args
 from msgspec import Meta, Struct
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 NULL_TIME_MS: Final = 1
 """`1970-01-01T00:00:00.001Z`: how some exchanges write "no time" (SOURCES section 1)."""
 
@@ -68,7 +67,8 @@ class Refused(Struct, frozen=True):
 
 def to_ms(moment: datetime) -> int:
     """Milliseconds since 1970 UTC of an aware datetime; below a millisecond is cut off."""
-    return (moment - EPOCH) // _MILLISECOND
+    since = moment - EPOCH
+    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def to_rfc3339(ms: int) -> str:

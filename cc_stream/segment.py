@@ -4,6 +4,7 @@ The source's own durations win over differences of times; what is missing is der
 allows it (start = end − talk − hold − wait), and durations are never negative.
 """
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Final
 
@@ -169,28 +170,42 @@ class Segment:
 
 def segment_facts(s: Segment) -> tuple[Fact | None, ...]:
     """What a segment contributes, each kind of fact at its own place of the tuple."""
+    return (
+        *(fact_at(s) for fact_at in PLACES),
+        *(_noted(s, note) for note in s.notes),
+    )
+
+
+def _entered(s: Segment) -> Entered | None:
+    if s.queue is None:
+        return None
     start = s.start()
-    agent, team = s.agent, s.team or ""
-    entered = gone = handled = passed = None
-    if s.queue is not None:
-        entered = Entered(start, start, s.queue, s.campaign, s.first, s.transferred_in)
+    return Entered(start, start, s.queue, s.campaign, s.first, s.transferred_in)
+
+
+def _gone(s: Segment) -> Answered | Left | None:
+    """How it left its queue: to an agent, or without one."""
+    start, agent = s.start(), s.agent
     if agent is None:
-        if s.left_ms is not None and s.queue is not None and s.left_reason is not None:
-            gone = Left(s.left_ms, start, s.queue, s.campaign, s.left_reason, s.waited())
-        return (entered, gone, None, None, _standing(s, None))
-    answer, end = s.answer(), s.end()
+        if s.left_ms is None or s.queue is None or s.left_reason is None:
+            return None
+        return Left(s.left_ms, start, s.queue, s.campaign, s.left_reason, s.waited())
+    answer = s.answer()
     at = answer if answer is not None else start
     wait = s.waited() if s.queue is not None else None
-    gone_in = Answered(at, start, s.queue, s.campaign, agent, team, wait, s.transferred_in)
-    if end is not None:
-        handled = _handled(s, agent, team, at, end)
-    if s.transferred_ms is not None:
-        passed = Transferred(s.transferred_ms, start, s.queue, s.campaign, agent, team)
-    standard = (entered, gone_in, handled, passed, _standing(s, end))
-    return standard + tuple(_noted(s, note, start, agent, team) for note in s.notes)
+    return Answered(at, start, s.queue, s.campaign, agent, s.team or "", wait, s.transferred_in)
 
 
-def _handled(s: Segment, agent: str, team: str, answer: int, end: int) -> Handled:
+def _passed(s: Segment) -> Transferred | None:
+    if s.agent is None or s.transferred_ms is None:
+        return None
+    return Transferred(s.transferred_ms, s.start(), s.queue, s.campaign, s.agent, s.team or "")
+
+
+def _handled(s: Segment) -> Handled | None:
+    end = s.end()
+    if s.agent is None or end is None:
+        return None
     eligible = converted = False
     value = 0
     for outcome in s.outcomes:
@@ -199,15 +214,17 @@ def _handled(s: Segment, agent: str, team: str, answer: int, end: int) -> Handle
             if outcome.converted:
                 converted = True
                 value += outcome.value_minor or 0
-    hold = s.hold()
+    start, answer, hold = s.start(), s.answer(), s.hold()
     return Handled(
-        s.completed(end), s.start(), s.queue, s.campaign, agent, team,
-        s.talk(answer, end, hold), hold, s.wrap(end), s.hold_known, eligible, converted, value,
+        s.completed(end), start, s.queue, s.campaign, s.agent, s.team or "",
+        s.talk(start if answer is None else answer, end, hold), hold, s.wrap(end),
+        s.hold_known, eligible, converted, value,
     )  # fmt: skip
 
 
-def _standing(s: Segment, end: int | None) -> Fact | None:
+def _standing(s: Segment) -> Open | Lost | None:
     """The state that lasts, if any."""
+    end = s.end()
     if s.agent is None:
         if s.waits and s.queued_ms is not None:
             return Open("waiting", s.queued_ms, s.queue, s.campaign, None, None)
@@ -230,9 +247,21 @@ def _standing(s: Segment, end: int | None) -> Fact | None:
     return None
 
 
-def _noted(s: Segment, note: Entry, start: int, agent: str, team: str) -> Fact:
+ENTERED, GONE, HANDLED, PASSED, STANDING = range(5)
+PLACES: Final[tuple[Callable[[Segment], Fact | None], ...]] = (
+    _entered,
+    _gone,
+    _handled,
+    _passed,
+    _standing,
+)
+"""The places of a segment's facts; behind them come those of its notes."""
+
+
+def _noted(s: Segment, note: Entry) -> Fact:
     data = note.data
-    at, queue, campaign = note.time_ms, s.queue, s.campaign
+    at, start, queue, campaign = note.time_ms, s.start(), s.queue, s.campaign
+    agent, team = s.agent or "", s.team or ""
     if isinstance(data, Survey):
         low, high = data.scale_min, data.scale_max
         return Surveyed(at, start, queue, campaign, agent, team, data.score, low, high, data.kind)

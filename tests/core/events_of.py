@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cc_stream import events as ev
 from cc_stream.events import EPOCH, EXIT_REASONS, Event
@@ -135,6 +136,45 @@ def _one_content_a_revision(feed: list[Event]) -> list[Event]:
     return list(kept.values())
 
 
+@st.composite
+def _leg(draw: st.DrawFn) -> list[Event]:
+    """One visit and its leg in the order in which they happen; any step may be missing."""
+    agent, segment = draw(agents), draw(segments)
+    usual = [
+        ev.CallQueued,
+        ev.CallOffered,
+        ev.CallAnswered,
+        *[ev.CallHeld, ev.CallResumed] * draw(st.integers(0, 2)),
+        ev.CallEnded,
+        ev.WrapupStartedEvent,
+        ev.WrapupEndedEvent,
+        ev.OutcomeRecorded,
+        ev.SurveySubmitted,
+    ]
+    told = [cls for cls in usual if draw(st.integers(0, 9))]
+    steps = [(cls, draw(CONTACT_DATA[cls])) for cls in told]
+    own = {"agent_id": agent, "segment_id": segment}
+    return [
+        _event(draw, cls, replace(data, **{k: v for k, v in own.items() if hasattr(data, k)}))
+        for cls, data in steps
+    ]
+
+
+def _in_order(legs: list[list[Event]]) -> list[Event]:
+    """Each with an id of its own, at most a step after the one before it."""
+    events = [event for leg in legs for event in leg]
+    return [
+        replace(event, id=str(n), revision=0, sequence=0, time=EPOCH + _after(n))
+        for n, event in enumerate(events)
+    ]
+
+
+def _after(steps: int) -> timedelta:
+    return timedelta(milliseconds=BEGIN_MS + steps // 2 * 2_500)
+
+
+lives = st.lists(_leg(), min_size=1, max_size=3).map(_in_order)
+"""Contacts as a well-behaved source tells them."""
 contact_feeds = st.lists(_contact_event(), max_size=14).map(_one_content_a_revision)
 agent_feeds = st.lists(_agent_event(), max_size=14).map(_one_content_a_revision)
 state_feeds = agent_feeds.map(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cc_stream import agent as agent_log
 from cc_stream import contact as contact_story
 from cc_stream.admit import Admitted, Ledger, Limits, Verdict, admit_agent, admit_call
-from cc_stream.contact_log import pack, unpack
+from cc_stream.contact_log import Contact, pack, unpack
 from cc_stream.contact_record import contact_record
 from cc_stream.counts import BUCKET_BITS, add_into, join, parts, total_of
 from cc_stream.events import Event
@@ -25,12 +25,14 @@ from cc_stream.panes import (
     rolling,
 )
 from cc_stream.report.collect import Collected, Reader, collect_events, facts
+from cc_stream.segment import segment_facts
 from tests.core.events_of import (
     AGENT,
     BEGIN_MS,
     CONTACT,
     agent_feeds,
     contact_feeds,
+    lives,
     state_feeds,
 )
 
@@ -69,6 +71,10 @@ def rough(feed: list[Event], rnd: random.Random) -> list[Event]:
     return events
 
 
+def sorted_by_time(feed: list[Event]) -> list[Event]:
+    return sorted(feed, key=lambda event: event.time)
+
+
 def call(ledger: Ledger, event: Event) -> Verdict:
     return admit_call(ledger, event)
 
@@ -88,6 +94,20 @@ def test_changes_of_a_contact_sum_to_its_contributions(
     assert line.facts == Counter(contact_story.contributions(entries))
 
 
+@given(st.one_of(lives, contact_feeds.map(sorted_by_time)))
+@settings(max_examples=400)
+def test_every_single_change_is_the_difference_of_the_contributions(feed: list[Event]) -> None:
+    line = Sum(call)
+    for event in feed:
+        contact = line.feed([event]).ledger.opened(LOG)
+        entries = contact.entries if contact is not None else []
+        assert line.facts == Counter(contact_story.contributions(entries))
+        if contact is not None:
+            assert [s.facts for s in contact.story.segments] == [
+                segment_facts(s) for s in contact_story.read(entries).segments
+            ]
+
+
 @given(contact_feeds, shuffles)
 @settings(max_examples=200)
 def test_the_order_of_arrival_changes_nothing(feed: list[Event], rnd: random.Random) -> None:
@@ -103,6 +123,7 @@ def test_a_packed_contact_is_the_same_contact(feed: list[Event], rnd: random.Ran
     contact = Sum(call).feed(rough(feed, rnd)).ledger.opened(LOG)
     if contact is not None:
         again = unpack(pack(contact))
+        assert pack(again) == pack(contact) == pack(Contact(contact.source, contact.entries))
         assert (again.source, again.entries) == (contact.source, contact.entries)
         assert contact_story.facts_of(again.story) == contact_story.facts_of(contact.story)
         assert contact_record(*LOG, again) == contact_record(*LOG, contact)
