@@ -16,15 +16,14 @@ class Story:
     """A log as read so far: its segments, and the facts that belong to none."""
 
     __slots__ = (
-        "by_id", "campaign", "channel", "direction", "handed_on", "hung_up_ms", "loose", "outcomes",
+        "campaign", "channel", "direction", "handed_on", "hung_up_ms", "loose", "outcomes",
         "segments",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.segments: list[Segment] = []
-        self.by_id: dict[str, Segment] = {}
-        self.loose: list[Fact] = []
-        self.outcomes: list[Outcome] = []
+        self.loose: tuple[Fact, ...] = ()
+        self.outcomes: tuple[Outcome, ...] = ()
         self.channel: str | None = None
         self.campaign: str | None = None
         self.direction: str | None = None
@@ -37,9 +36,15 @@ class Story:
         segment.first = queue is not None and not any(s.first for s in self.segments)
         segment.transferred_in, self.handed_on = self.handed_on, False
         self.segments.append(segment)
-        if segment_id is not None:
-            self.by_id.setdefault(segment_id, segment)
         return segment
+
+    def named(self, segment_id: str | None) -> Segment | None:
+        """The segment that a source calls so; None without a name."""
+        if segment_id is not None:
+            for segment in self.segments:
+                if segment.segment_id == segment_id:
+                    return segment
+        return None
 
     def waiting_in(self, queue: str | None) -> Segment | None:
         """The newest visit that still waits, in this queue if one is named."""
@@ -54,10 +59,9 @@ class Story:
 
     def leg_of(self, agent: str, segment_id: str | None) -> Segment | None:
         """The agent's leg: the named one, else the newest open one, else the newest."""
-        if segment_id is not None:
-            named = self.by_id.get(segment_id)
-            if named is not None and named.agent == agent:
-                return named
+        named = self.named(segment_id)
+        if named is not None and named.agent == agent:
+            return named
         legs = [s for s in self.segments if s.agent == agent]
         return next((s for s in reversed(legs) if s.talks), legs[-1] if legs else None)
 
@@ -73,7 +77,7 @@ def _queued(story: Story, entry: Entry) -> None:
     story.channel = story.channel or data.channel
     story.campaign = story.campaign or data.campaign
     story.direction = story.direction or data.direction
-    known = story.by_id.get(data.segment_id) if data.segment_id is not None else None
+    known = story.named(data.segment_id)
     if known is not None:
         if known.queued_ms is None and known.queue in (None, data.queue):
             known.queue, known.queued_ms = data.queue, entry.time_ms
@@ -95,7 +99,7 @@ def _queued(story: Story, entry: Entry) -> None:
 def _rejected(story: Story, entry: Entry) -> None:
     data: Any = entry.data
     at = entry.time_ms
-    story.loose.append(Rejected(at, at, data.queue, story.campaign, data.reason))
+    story.loose += (Rejected(at, at, data.queue, story.campaign, data.reason),)
 
 
 def nothing(story: Story, entry: Entry) -> None:
@@ -108,11 +112,11 @@ def _offer_failed(story: Story, entry: Entry) -> None:
     queue = data.queue or (waiting.queue if waiting else None)
     start = waiting.start() if waiting else entry.time_ms
     at, team = entry.time_ms, entry.team or ""
-    story.loose.append(OfferFailed(at, start, queue, story.campaign, data.agent_id, team))
+    story.loose += (OfferFailed(at, start, queue, story.campaign, data.agent_id, team),)
 
 
 def _visit_for(story: Story, data: Any) -> Segment | None:
-    named = story.by_id.get(data.segment_id) if data.segment_id is not None else None
+    named = story.named(data.segment_id)
     if named is not None:
         return named if named.agent is None else None
     return story.waiting_in(data.queue) or story.unexplained_in(data.queue)
@@ -123,15 +127,14 @@ def _answered(story: Story, entry: Entry) -> None:
     segment = _visit_for(story, data)
     if segment is None:
         leg = story.leg_of(data.agent_id, data.segment_id)
-        known = data.segment_id is not None and data.segment_id in story.by_id
+        known = story.named(data.segment_id) is not None
         if leg is not None and (leg.talks or (known and leg.segment_id == data.segment_id)):
             return
         # A second agent on one queue visit is a leg of its own, without a second queue entry.
         segment = story.open_segment(None if known else data.queue, data.segment_id)
     segment.answered_ms = entry.time_ms
-    if data.segment_id is not None and segment.segment_id is None:
+    if segment.segment_id is None:
         segment.segment_id = data.segment_id
-        story.by_id.setdefault(data.segment_id, segment)
     _connect(segment, entry)
 
 
@@ -178,7 +181,7 @@ def _transferred(story: Story, entry: Entry) -> None:
     if leg.transferred_ms is None:
         leg.transferred_ms = entry.time_ms
     _close(leg, entry)
-    target = story.by_id.get(data.new_segment_id) if data.new_segment_id is not None else None
+    target = story.named(data.new_segment_id)
     newest = story.segments[-1]
     if target is None and newest.left_ms is None and newest.start() >= leg.start():
         target = newest if data.to_queue in {None, newest.queue} or newest.queue is None else None
@@ -202,7 +205,7 @@ def _dequeued(story: Story, entry: Entry) -> None:
     data: Any = entry.data
     segment = _visit_for(story, data)
     if segment is None:
-        if data.segment_id is not None and data.segment_id in story.by_id:
+        if story.named(data.segment_id) is not None:
             return
         if any(_tells_again(s, entry) for s in story.segments if s.queue == data.queue):
             return
@@ -226,7 +229,7 @@ def _ended(story: Story, entry: Entry) -> None:
     if data.agent_id is not None:
         _end_leg(_leg_that_ends(story, entry), entry)
         return
-    named = story.by_id.get(data.segment_id) if data.segment_id is not None else None
+    named = story.named(data.segment_id)
     for segment in [named] if named is not None else story.segments:
         if segment.talks or (segment.agent is not None and segment is named):
             _end_leg(segment, entry)
@@ -261,14 +264,14 @@ def _wrapup_ended(story: Story, entry: Entry) -> None:
 
 def _outcome(story: Story, entry: Entry) -> None:
     assert isinstance(entry.data, Outcome)
-    story.outcomes.append(entry.data)
+    story.outcomes += (entry.data,)
 
 
 def _note(story: Story, entry: Entry) -> None:
     data: Any = entry.data
     leg = story.credited(data.agent_id)
     if leg is not None:
-        leg.notes.append(entry)
+        leg.notes += (entry,)
 
 
 STEPS: Final[tuple[Callable[[Story, Entry], None], ...]] = (
@@ -299,11 +302,11 @@ def place_outcomes(story: Story) -> None:
     """Credit every outcome to its leg; legs that came later may take over."""
     if story.outcomes:
         for segment in story.segments:
-            segment.outcomes = []
+            segment.outcomes = ()
         for outcome in story.outcomes:
             leg = story.credited(outcome.agent_id)
             if leg is not None:
-                leg.outcomes.append(outcome)
+                leg.outcomes += (outcome,)
 
 
 def read(log: Iterable[Entry]) -> Story:
@@ -323,4 +326,4 @@ def contributions(log: Iterable[Entry]) -> list[Fact]:
 def facts_of(story: Story) -> list[Fact]:
     """The facts of all segments and those that belong to none."""
     facts = [f for segment in story.segments for f in segment_facts(segment) if f is not None]
-    return facts + story.loose
+    return [*facts, *story.loose]

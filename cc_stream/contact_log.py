@@ -88,11 +88,11 @@ class Contact:
     def __init__(self, source: str, entries: Sequence[Entry] = (), packed: bytes = b"") -> None:
         """`entries` in the order of `place`; `packed` are their rows, if these are known."""
         self.source = source
-        self._begin(list(entries), packed)
+        self._begin(entries, packed)
 
-    def _begin(self, entries: list[Entry], packed: bytes = b"") -> None:
+    def _begin(self, entries: Sequence[Entry], packed: bytes = b"") -> None:
         self._packed = packed
-        self._fresh = [] if packed else entries
+        self._fresh = () if packed else tuple(entries)
         self._last: tuple[int, ...] = place(entries[-1]) if entries else ()
         self.first_ms = entries[0].time_ms if entries else 0
         self.keys = [entry.key for entry in entries]
@@ -123,7 +123,7 @@ class Contact:
         """The entries as they are packed, one after the other."""
         if self._fresh:
             self._packed += b"".join([_row(entry) for entry in self._fresh])
-            self._fresh = []
+            self._fresh = ()
         return self._packed
 
     def entry_of(self, key: int) -> Entry | None:
@@ -139,7 +139,7 @@ class Contact:
             if not self.keys:
                 self.first_ms = entry.time_ms
             self._last = here
-            self._fresh.append(entry)
+            self._fresh += (entry,)
             self.keys.append(entry.key)
             self.revision += 1 + entry.revision
             self.has_closed = self.has_closed or entry.rank in _CLOSING

@@ -79,8 +79,8 @@ class Segment:
         self.planned_ms: int | None = None
         self.wrap_ended_ms: int | None = None
         self.wrap_ms: int | None = None
-        self.outcomes: list[Outcome] = []
-        self.notes: list[Entry] = []
+        self.outcomes: tuple[Outcome, ...] = ()
+        self.notes: tuple[Entry, ...] = ()
         self.facts: tuple[Fact | None, ...] = ()
 
     @property
@@ -170,10 +170,8 @@ class Segment:
 
 def segment_facts(s: Segment) -> tuple[Fact | None, ...]:
     """What a segment contributes, each kind of fact at its own place of the tuple."""
-    return (
-        *(fact_at(s) for fact_at in PLACES),
-        *(_noted(s, note) for note in s.notes),
-    )
+    facts = (_entered(s), _gone(s), _handled(s), _passed(s), _standing(s))
+    return (*facts, *[_noted(s, note) for note in s.notes]) if s.notes else facts
 
 
 def _entered(s: Segment) -> Entered | None:
@@ -255,7 +253,7 @@ PLACES: Final[tuple[Callable[[Segment], Fact | None], ...]] = (
     _passed,
     _standing,
 )
-"""The places of a segment's facts; behind them come those of its notes."""
+"""The places of a segment's facts, and what each is; behind them come those of its notes."""
 
 
 def _noted(s: Segment, note: Entry) -> Fact:

@@ -15,7 +15,7 @@ from cc_stream.facts import Reported
 from streams.floor.intake import LOG, REPORTED, Intake, Plan, key_of_state, pack
 from streams.stage import Record, Write
 
-AT_HAND: Final = 20_000
+AT_HAND: Final = 10_000
 """Contacts of a shard that stay decoded; the rest lies packed until it is touched."""
 SWEEP_STEP_MS: Final = 60_000
 
