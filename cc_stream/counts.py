@@ -6,7 +6,9 @@ index of a name for an enumeration, and a moment in milliseconds for what is ope
 No floats, no averages: formulas are applied when reading.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Final
 
 from msgspec import Struct
@@ -68,6 +70,23 @@ def parts(vector: Mapping[int, int]) -> Parts:
     return out
 
 
+def add_into_parts(total: Parts, change: Mapping[int, int], sign: int = 1) -> None:
+    """Add `sign` × `change` to `total` in place; what becomes 0 is removed."""
+    for key, n in change.items():
+        slot, bucket = key >> BUCKET_BITS, key & _BUCKET_MASK
+        part = total.get(slot)
+        if part is None:
+            total[slot] = {bucket: sign * n}
+            continue
+        new = part.get(bucket, 0) + sign * n
+        if new:
+            part[bucket] = new
+        else:
+            del part[bucket]
+            if not part:
+                del total[slot]
+
+
 def join(split: Mapping[int, Mapping[int, int]]) -> Vector:
     """The inverse of `parts`."""
     return {
@@ -82,17 +101,66 @@ def whole_seconds(ms: int) -> int:
     return -(-ms // 1000)
 
 
-def percentile(histogram: Mapping[int, int], share: float) -> int | None:
-    """The nearest-rank percentile: the least bucket that at least `share` of the counts reach.
+class Ordered:
+    """Bucket → n in the order of the buckets, sorted once to be asked often.
 
-    `share` is in (0, 1]; None without counts.
+    Buckets are whole seconds of a histogram, or moments in milliseconds of what is open.
     """
-    count = sum(histogram.values())
-    if not count:
-        return None
-    seen = 0
-    for bucket in sorted(histogram):
-        seen += histogram[bucket]
-        if seen >= share * count:
-            return bucket
-    return None
+
+    __slots__ = ("_moments", "_n", "_reached", "buckets", "count")
+
+    def __init__(self, buckets: Mapping[int, int]) -> None:
+        self.buckets = sorted(buckets)
+        self._n = [buckets[bucket] for bucket in self.buckets]
+        self._reached = list(accumulate(self._n, initial=0))
+        self.count = self._reached[-1]
+        self._moments: list[int] | None = None
+
+    def before(self, bucket: float) -> int:
+        """How many lie in lower buckets."""
+        return self._reached[bisect_left(self.buckets, bucket)]
+
+    def upto(self, bucket: float) -> int:
+        """How many lie in this bucket or in lower ones."""
+        return self._reached[bisect_right(self.buckets, bucket)]
+
+    def since(self, bucket: int) -> int:
+        """How many lie in this bucket or in higher ones."""
+        return self.count - self.before(bucket)
+
+    def between(self, first: int, end: int) -> int:
+        """How many lie in `[first, end)`."""
+        return self.before(end) - self.before(first) if first < end else 0
+
+    def first_since(self, bucket: int) -> int | None:
+        """The least bucket that is not lower, None when all are."""
+        index = bisect_left(self.buckets, bucket)
+        return self.buckets[index] if index < len(self.buckets) else None
+
+    def percentile(self, share: float) -> int | None:
+        """The nearest-rank percentile: the least bucket that at least `share` of the counts reach.
+
+        `share` is in (0, 1]; None without counts.
+        """
+        if not self.count:
+            return None
+        return self.buckets[bisect_left(self._reached, share * self.count, 1) - 1]
+
+    def overlap(self, start: int, end: int, age: int) -> int:
+        """Σ n × the overlap of `[bucket, bucket + age)` with `[start, end)`."""
+        if self._moments is None:
+            products = (bucket * n for bucket, n in zip(self.buckets, self._n, strict=True))
+            self._moments = list(accumulate(products, initial=0))
+        # A sum over what has begun before an edge: of `edge − begin` it has lasted so long.
+        return (
+            self._lasted(end)
+            - self._lasted(start)
+            - self._lasted(end - age)
+            + self._lasted(start - age)
+        )
+
+    def _lasted(self, edge: int) -> int:
+        """Σ n × max(0, edge − bucket)."""
+        assert self._moments is not None
+        index = bisect_left(self.buckets, edge)
+        return edge * self._reached[index] - self._moments[index]

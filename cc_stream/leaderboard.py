@@ -213,7 +213,7 @@ def _in_band(figures: Figures) -> tuple[int, int]:
     """Handled within the band, both ends included: too quick is no better than too slow."""
     low, high = figures.terms.handle_time_band_seconds
     times = handle_times(figures)
-    return sum(n for t, n in times.items() if low <= t <= high), sum(times.values())
+    return times.upto(high) - times.before(low), times.count
 
 
 LEADERBOARDS: Final[tuple[LeaderboardSpec, ...]] = (

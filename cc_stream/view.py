@@ -81,9 +81,11 @@ def figures(
     return Figures(kind, window, as_of_ms, parts(vector), parts(live), terms)
 
 
-def figures_beside(of: Figures, window: Window, vector: Mapping[int, int]) -> Figures:
+def figures_beside(of: Figures, window: Window, window_parts: Parts) -> Figures:
     """The figures of the same entity and moment over another window."""
-    return Figures(of.kind, window, of.as_of_ms, parts(vector), of.live_parts, of.terms)
+    return Figures(
+        of.kind, window, of.as_of_ms, window_parts, of.live_parts, of.terms, of.live_memo
+    )
 
 
 def window_metrics(of: Figures) -> dict[str, Value]:
@@ -102,8 +104,13 @@ def named(vector: Mapping[int, int]) -> dict[str, Any]:
     Readers add these across entities and apply another threshold; slots that do not add up are
     left out.
     """
+    return named_parts(parts(vector))
+
+
+def named_parts(split: Parts) -> dict[str, Any]:
+    """`named` of a vector that is taken apart."""
     out: dict[str, Any] = {}
-    for number, buckets in sorted(parts(vector).items()):
+    for number, buckets in sorted(split.items()):
         slot = SLOTS[number]
         if not slot.adds_up:
             continue

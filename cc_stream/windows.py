@@ -1,34 +1,35 @@
-"""The running windows of one row: rings of fine panes, the day of coarse panes, what is open.
+"""The running windows of one row: sums over fine panes, the day of coarse panes, what is open.
 
-A delta is added once; a pane moves from ring to ring as time passes; a window is a few vectors
-added when read. The sums always equal the sum over the panes that the window covers.
+A delta is added to every window that covers its moment; as time passes a pane enters all windows,
+and leaves each one at its age. The sums always equal the sum over the panes that a window covers,
+and lie taken apart as figures read them: they are read far more often than they have slots changed.
 
-Rings hold panes by age: 0-5, 5-15, 15-30 and 30-60 minutes; a pane that lies ahead (a clock that
-runs fast, a planned wrap-up) waits in `fine` and enters whole. Fine panes are dropped after 60
-minutes, coarse ones after `COARSE_KEPT_MS`; a delta for what was dropped counts in the coarse pane
-alone, or in none when no window can show it any more.
+A pane that lies ahead (a clock that runs fast, a planned wrap-up) waits in `fine` and enters whole.
+Fine panes are dropped after 60 minutes, coarse ones after `COARSE_KEPT_MS`; a delta for what was
+dropped counts in the coarse pane alone, or in none when no window can show it any more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cc_stream.counts import Vector, add_into, total_of
+from cc_stream.counts import Parts, Vector, add_into, add_into_parts, join
 from cc_stream.panes import (
     COARSE_MS,
     FINE_MS,
     FINE_PER_COARSE,
     ROLLING,
     TODAY,
+    WINDOWS,
     Window,
     pane_end,
     today,
 )
 
 COARSE_KEPT_MS: Final = 72 * 3_600_000
-RING_PANES: Final = tuple(length // FINE_MS for length in ROLLING.values())
-"""The age in panes at which each ring ends: 30, 90, 180, 360."""
-FINE_KEPT: Final = RING_PANES[-1]
+PANES: Final = {name: length // FINE_MS for name, length in ROLLING.items()}
+"""The age in panes at which a pane leaves each rolling window: 30, 90, 180, 360."""
+FINE_KEPT: Final = max(PANES.values())
 LIVE_PANE: Final = ("live", 0)
 RESOLUTIONS: Final = ("fine", "coarse", "live")
 
@@ -37,25 +38,27 @@ class Windows:
     """The windows of one row as they stand at `now`; `now` only moves forward."""
 
     __slots__ = (
-        "_sums", "coarse", "day", "day_sum", "end", "fine", "live", "rings", "touched", "zone",
+        "_day_sum", "_rolling", "coarse", "day", "end", "fine", "live", "touched", "zone",
     )  # fmt: skip
 
-    def __init__(self, zone: ZoneInfo, now_ms: int) -> None:
-        """`touched` collects (resolution, pane) of what was changed or dropped, until cleared."""
+    def __init__(self, zone: ZoneInfo, now_ms: int, names: Iterable[str] = WINDOWS) -> None:
+        """Of the rolling windows only those in `names` can be read.
+
+        `touched` collects (resolution, pane) of what was changed or dropped, until cleared.
+        """
         self.zone = zone
         self.end = pane_end(now_ms) // FINE_MS
         self.fine: dict[int, Vector] = {}
         self.coarse: dict[int, Vector] = {}
-        self.live: Vector = {}
-        self.rings: list[Vector] = [{} for _ in RING_PANES]
+        self.live: Parts = {}
         self.day = today(zone, now_ms)
-        self.day_sum: Vector = {}
         self.touched: set[tuple[str, int]] = set()
-        self._sums: dict[str, Vector] = {}
+        self._day_sum: Parts = {}
+        self._rolling: dict[str, Parts] = {name: {} for name in PANES if name in names}
 
     def add_live(self, vector: Vector) -> None:
         """Add to what is open."""
-        add_into(self.live, vector)
+        add_into_parts(self.live, vector)
         self.touched.add(LIVE_PANE)
 
     def add(self, pane: int, vector: Vector) -> None:
@@ -68,8 +71,9 @@ class Windows:
     def _add_fine(self, pane: int, age: int, vector: Vector) -> None:
         _add_to(self.fine, pane, vector)
         if age >= 0:
-            add_into(self.rings[_RING[age]], vector)
-            self._sums.clear()
+            for name, total in self._rolling.items():
+                if age < PANES[name]:
+                    add_into_parts(total, vector)
         self.touched.add(("fine", pane))
 
     def _add_coarse(self, pane: int, vector: Vector) -> None:
@@ -78,7 +82,7 @@ class Windows:
             return
         _add_to(self.coarse, pane, vector)
         if self.day.holds(start_ms):
-            add_into(self.day_sum, vector)
+            add_into_parts(self._day_sum, vector)
         self.touched.add(("coarse", pane))
 
     def spread(self, key: int, start_ms: int, end_ms: int, n: int) -> None:
@@ -89,14 +93,10 @@ class Windows:
         for pane, overlap in _overlaps(begin_ms, end_ms, FINE_MS):
             _add_to(fine, pane, {key: n * overlap})
             touched.add(("fine", pane))
-        younger = 0
-        self._sums.clear()
-        for ring, edge in zip(self.rings, RING_PANES, strict=True):
-            low, high = (self.end - edge) * FINE_MS, (self.end - younger) * FINE_MS
-            overlap = min(end_ms, high) - max(begin_ms, low)
+        for name, total in self._rolling.items():
+            overlap = min(end_ms, self.end * FINE_MS) - max(begin_ms, self.window(name).start_ms)
             if overlap > 0:
-                add_into(ring, {key: n * overlap})
-            younger = edge
+                add_into_parts(total, {key: n * overlap})
         for pane, overlap in _overlaps(start_ms, end_ms, COARSE_MS):
             self._add_coarse(pane, {key: n * overlap})
 
@@ -113,26 +113,22 @@ class Windows:
         return changed
 
     def _move(self, end: int) -> bool:
-        """Each pane whose age crosses the edge of a ring changes its ring."""
-        self._sums.clear()
-        changed = False
+        """Panes enter all windows, and leave each at its age; whether any did."""
         if end - self.end > FINE_KEPT:
             self.end = end
-            self._settle_rings()
+            self._settle_rolling()
             return True
+        changed = False
         for edge in range(self.end, end):
-            for ring, age in enumerate((0, *RING_PANES)):
-                pane = edge - age
-                vector = self.fine.get(pane)
-                if vector is None:
-                    continue
-                changed = True
-                if ring < len(self.rings):
-                    add_into(self.rings[ring], vector)
-                else:
-                    self._drop("fine", pane)
-                if ring:
-                    add_into(self.rings[ring - 1], vector, -1)
+            entering = self.fine.get(edge)
+            for name, total in self._rolling.items():
+                leaving = self.fine.get(edge - PANES[name])
+                for vector, sign in ((entering, 1), (leaving, -1)):
+                    if vector is not None:
+                        add_into_parts(total, vector, sign)
+                        changed = True
+            if edge - FINE_KEPT in self.fine:
+                self._drop("fine", edge - FINE_KEPT)
         return changed
 
     def _drop(self, resolution: str, pane: int) -> None:
@@ -143,7 +139,7 @@ class Windows:
         """The panes of a resolution, `fine`, `coarse`, or what is open as pane 0 of `live`."""
         if resolution == "fine":
             return self.fine
-        return self.coarse if resolution == "coarse" else {0: self.live}
+        return self.coarse if resolution == "coarse" else {0: join(self.live)}
 
     def _new_day(self, now_ms: int) -> None:
         oldest = (now_ms - COARSE_KEPT_MS) // COARSE_MS
@@ -155,40 +151,35 @@ class Windows:
         """The day of another zone from now on."""
         self.zone = zone
         self.day = today(zone, now_ms)
-        panes = (p for p in self.coarse if self.day.holds(p * COARSE_MS))
-        self.day_sum = total_of(self.coarse[p] for p in panes)
+        self._day_sum = {}
+        for pane, vector in self.coarse.items():
+            if self.day.holds(pane * COARSE_MS):
+                add_into_parts(self._day_sum, vector)
 
     def restore(self, resolution: str, pane: int, vector: Vector) -> None:
         """Add a stored pane; call `settle` after the last one."""
         if resolution == "live":
-            add_into(self.live, vector)
+            add_into_parts(self.live, vector)
         else:
             _add_to(self.panes(resolution), pane, vector)
 
     def settle(self, now_ms: int) -> None:
-        """Make the rings and the day again from the panes; drop those that are too old."""
-        self._settle_rings()
+        """Make all windows again from the panes; drop those that are too old."""
+        self._settle_rolling()
         self.set_zone(self.zone, now_ms)
 
-    def _settle_rings(self) -> None:
-        self._sums.clear()
+    def _settle_rolling(self) -> None:
         for pane in [p for p in self.fine if self.end - 1 - p >= FINE_KEPT]:
             self._drop("fine", pane)
-        self.rings = [{} for _ in RING_PANES]
-        for pane, vector in self.fine.items():
-            age = self.end - 1 - pane
-            if 0 <= age < FINE_KEPT:
-                add_into(self.rings[_RING[age]], vector)
+        for name, total in self._rolling.items():
+            total.clear()
+            for pane, vector in self.fine.items():
+                if 0 <= self.end - 1 - pane < PANES[name]:
+                    add_into_parts(total, vector)
 
-    def sum(self, window: str) -> Vector:
-        """The sum over the window of this name (panes.WINDOWS); not to be changed."""
-        if window == TODAY:
-            return self.day_sum
-        known = self._sums.get(window)
-        if known is None:
-            last = list(ROLLING).index(window)
-            known = self._sums[window] = total_of(self.rings[: last + 1])
-        return known
+    def sum(self, window: str) -> Parts:
+        """The sum over the window of this name, as it stands; not to be changed."""
+        return self._day_sum if window == TODAY else self._rolling[window]
 
     def window(self, window: str) -> Window:
         """The window of this name as it stands."""
@@ -196,10 +187,6 @@ class Windows:
             return self.day
         end_ms = self.end * FINE_MS
         return Window(end_ms - ROLLING[window], end_ms)
-
-
-_RING: Final = tuple(sum(age >= edge for edge in RING_PANES) for age in range(FINE_KEPT))
-"""The ring of a pane by its age."""
 
 
 def _add_to(panes: dict[int, Vector], pane: int, vector: Vector) -> None:

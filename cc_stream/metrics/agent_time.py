@@ -38,22 +38,28 @@ def _open(fact: OpenState, vector: Vector) -> None:
 
 def time_in(figures: Figures, states: tuple[str, ...]) -> int:
     """Milliseconds in these states within the window."""
-    return sum(_time_in(figures, AGENT_STATES.index(state)) for state in states)
+    known: dict[str, int] | None = figures.window_memo.get(STATE_MS.name)
+    if known is None:
+        known = figures.window_memo[STATE_MS.name] = _times(figures)
+    return sum(known[state] for state in states)
 
 
-def _time_in(figures: Figures, state: int) -> int:
-    total = figures.buckets(STATE_MS).get(state, 0)
-    for since, n in figures.live(OPEN_STATES[state]).items():
-        until = min(figures.as_of_ms, since + figures.terms.agent_max_age_ms)
-        total += n * figures.window.overlap_ms(since, until)
-    return total
+def _times(figures: Figures) -> dict[str, int]:
+    """By state, the closed ones and as much of the open ones as lies in the window until now."""
+    closed, age_ms = figures.buckets(STATE_MS), figures.terms.agent_max_age_ms
+    start_ms = figures.window.start_ms
+    end_ms = max(start_ms, min(figures.window.end_ms, figures.as_of_ms))
+    return {
+        state: closed.get(index, 0) + figures.live(slot).overlap(start_ms, end_ms, age_ms)
+        for index, (state, slot) in enumerate(zip(AGENT_STATES, OPEN_STATES, strict=True))
+    }
 
 
 def agents_in(figures: Figures, states: tuple[str, ...]) -> int:
     """How many agents are in these states now; a state beyond its maximum age is over."""
     oldest = figures.as_of_ms - figures.terms.agent_max_age_ms
     slots = [OPEN_STATES[AGENT_STATES.index(state)] for state in states]
-    return sum(n for slot in slots for since, n in figures.live(slot).items() if since >= oldest)
+    return sum(figures.live(slot).since(oldest) for slot in slots)
 
 
 def _by_state(figures: Figures) -> dict[str, int]:

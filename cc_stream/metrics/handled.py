@@ -3,7 +3,7 @@
 All four count at completion, so means have matching numerators and denominators in every window.
 """
 
-from cc_stream.counts import Slot, Vector, percentile, whole_seconds
+from cc_stream.counts import Ordered, Slot, Vector, whole_seconds
 from cc_stream.facts import Handled
 from cc_stream.metrics.metric import (
     OF_ALL,
@@ -49,9 +49,9 @@ def _hold_known(figures: Figures) -> bool | None:
     return figures.count(HOLD_KNOWN) > 0 if handled else None
 
 
-def handle_times(figures: Figures) -> dict[int, int]:
+def handle_times(figures: Figures) -> Ordered:
     """Whole seconds → handled segments."""
-    return dict(figures.buckets(HANDLE_TIMES))
+    return figures.ordered(HANDLE_TIMES)
 
 
 METRIC = Metric(
@@ -73,13 +73,13 @@ METRIC = Metric(
         Reading(
             "handle_time_p50_seconds",
             OF_ALL,
-            lambda f: percentile(f.buckets(HANDLE_TIMES), 0.5),
+            lambda f: handle_times(f).percentile(0.5),
             "Median handle time, whole seconds",
         ),
         Reading(
             "handle_time_p90_seconds",
             OF_ALL,
-            lambda f: percentile(f.buckets(HANDLE_TIMES), 0.9),
+            lambda f: handle_times(f).percentile(0.9),
             "90th percentile handle time, whole seconds",
         ),
     ),

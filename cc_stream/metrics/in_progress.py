@@ -14,7 +14,6 @@ from cc_stream.metrics.metric import (
     Figures,
     Metric,
     Reading,
-    fresh,
     moment,
 )
 from cc_stream.metrics.waiting import WAITING
@@ -42,20 +41,21 @@ def _lost(_fact: Lost, vector: Vector) -> None:
     vector[LOST.key] = 1
 
 
-def _current(figures: Figures, slot: Slot) -> dict[int, int]:
-    return fresh(figures.live(slot), figures.as_of_ms - figures.terms.contact_max_age_ms)
+def _oldest_ms(figures: Figures) -> int:
+    """What has been open since before that is stale."""
+    return figures.as_of_ms - figures.terms.contact_max_age_ms
 
 
 def _in_progress(figures: Figures) -> int:
-    return sum(_current(figures, TALKING).values()) + _on_hold(figures)
+    return figures.live(TALKING).since(_oldest_ms(figures)) + _on_hold(figures)
 
 
 def _on_hold(figures: Figures) -> int:
-    return sum(_current(figures, HOLDING).values())
+    return figures.live(HOLDING).since(_oldest_ms(figures))
 
 
 def _oldest_hold(figures: Figures) -> int | None:
-    return min(_current(figures, HOLDING), default=None)
+    return figures.live(HOLDING).first_since(_oldest_ms(figures))
 
 
 def _longest_hold(figures: Figures) -> float | None:
@@ -64,30 +64,22 @@ def _longest_hold(figures: Figures) -> float | None:
 
 
 def _in_wrapup(figures: Figures) -> int:
-    since = fresh(figures.live(WRAPPING), figures.as_of_ms - figures.terms.wrap_max_ms)
-    until = (n for due, n in figures.live(WRAPPING_UNTIL).items() if due > figures.as_of_ms)
-    return sum(since.values()) + sum(until)
+    open_ended = figures.live(WRAPPING).since(figures.as_of_ms - figures.terms.wrap_max_ms)
+    return open_ended + figures.live(WRAPPING_UNTIL).since(figures.as_of_ms + 1)
 
 
 def _wrapup_over(figures: Figures) -> int:
-    since = fresh(figures.live(WRAPPING), figures.as_of_ms - figures.terms.wrap_max_ms)
-    limit = figures.as_of_ms - figures.terms.wrap_limit_ms
-    return sum(n for moment_ms, n in since.items() if moment_ms < limit)
+    oldest_ms = figures.as_of_ms - figures.terms.wrap_max_ms
+    limit_ms = figures.as_of_ms - figures.terms.wrap_limit_ms
+    return figures.live(WRAPPING).between(oldest_ms, limit_ms)
 
 
 def _stale_closed(figures: Figures) -> int:
     """Open entries whose maximum age ended within the window, at the latest now."""
-    count = 0
-    for slot, age_ms in (
-        (WAITING, figures.terms.contact_max_age_ms),
-        (TALKING, figures.terms.contact_max_age_ms),
-        (HOLDING, figures.terms.contact_max_age_ms),
-    ):
-        for since, n in figures.live(slot).items():
-            closed = since + age_ms
-            if figures.window.holds(closed) and closed <= figures.as_of_ms:
-                count += n
-    return count
+    age_ms = figures.terms.contact_max_age_ms
+    first_ms = figures.window.start_ms - age_ms
+    end_ms = min(figures.window.end_ms, figures.as_of_ms + 1) - age_ms
+    return sum(figures.live(slot).between(first_ms, end_ms) for slot in (WAITING, TALKING, HOLDING))
 
 
 def _live(name: str, read: Callable[[Figures], int | float | str | None], text: str) -> Reading:
@@ -107,7 +99,7 @@ METRIC = Metric(
         Reading(
             "unreconciled",
             OF_QUEUES,
-            lambda f: f.live(LOST).get(0, 0),
+            lambda f: f.live(LOST).count,
             "Offered − answered − left − waiting; 0 when the feed is whole",
             live=True,
         ),

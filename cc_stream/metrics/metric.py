@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from cc_stream.counts import Parts, Slot, Vector
+from cc_stream.counts import Ordered, Parts, Slot, Vector
 from cc_stream.events import to_rfc3339
 from cc_stream.facts import Fact
 from cc_stream.panes import Window
@@ -32,13 +32,16 @@ LIVE_KEPT_MS: Final = 48 * 3_600_000
 """What has been open for longer is read by no figure, and may be forgotten."""
 
 NOTHING: Final[Mapping[int, int]] = {}
+NOTHING_OPEN: Final = Ordered(NOTHING)
 
 
 class Figures(Struct):
     """What a reading may look at.
 
     `window_parts` are the sums over the window's panes, `live_parts` what is open now (empty for a
-    window that does not reach `as_of_ms`), both taken apart by `counts.parts`.
+    window that does not reach `as_of_ms`), both taken apart by `counts.parts`. They may be changed
+    as soon as all is read. `live_memo` is what readings keep of the live side: figures of the same
+    live side may share it.
     """
 
     kind: str
@@ -47,6 +50,8 @@ class Figures(Struct):
     window_parts: Parts
     live_parts: Parts
     terms: Terms = DEFAULT_TERMS
+    live_memo: dict[Any, Any] = {}
+    window_memo: dict[Any, Any] = {}
 
     def count(self, slot: Slot) -> int:
         """The sum in a slot over the window."""
@@ -56,9 +61,22 @@ class Figures(Struct):
         """Bucket → n over the window."""
         return self.window_parts.get(slot.number, NOTHING)
 
-    def live(self, slot: Slot) -> Mapping[int, int]:
-        """Moment → n of what is open now."""
-        return self.live_parts.get(slot.number, NOTHING)
+    def ordered(self, slot: Slot) -> Ordered:
+        """The same in order."""
+        known: Ordered | None = self.window_memo.get(slot.number)
+        if known is None:
+            known = self.window_memo[slot.number] = Ordered(self.buckets(slot))
+        return known
+
+    def live(self, slot: Slot) -> Ordered:
+        """Moment → n of what is open now, in order."""
+        buckets = self.live_parts.get(slot.number)
+        if buckets is None:
+            return NOTHING_OPEN
+        known: Ordered | None = self.live_memo.get(slot.number)
+        if known is None:
+            known = self.live_memo[slot.number] = Ordered(buckets)
+        return known
 
     def is_current(self) -> bool:
         """Whether the window reaches `as_of_ms`: only then has it a live side."""
@@ -109,8 +127,3 @@ def mean_seconds(sum_ms: int, count: int) -> float | None:
 def moment(ms: int | None) -> str | None:
     """A moment as it is written in outputs."""
     return None if ms is None else to_rfc3339(ms)
-
-
-def fresh(open_since: Mapping[int, int], oldest_ms: int) -> dict[int, int]:
-    """What has been open since `oldest_ms` or later; the rest is stale."""
-    return {since: n for since, n in open_since.items() if since >= oldest_ms}

@@ -4,7 +4,7 @@ Seconds are rounded up, so `wait <= T` is exact for whole T. The mean (ASA) and 
 over answered segments; the maximum is the highest bucket.
 """
 
-from cc_stream.counts import Slot, Vector, percentile, whole_seconds
+from cc_stream.counts import Slot, Vector, whole_seconds
 from cc_stream.facts import Answered, Left
 from cc_stream.metrics.metric import (
     OF_QUEUES,
@@ -40,21 +40,19 @@ def _left(fact: Left, vector: Vector) -> None:
 
 
 def _mean(figures: Figures) -> float | None:
-    return mean_seconds(figures.count(ANSWERED_MS), sum(figures.buckets(ANSWERED_WAITS).values()))
+    return mean_seconds(figures.count(ANSWERED_MS), figures.ordered(ANSWERED_WAITS).count)
 
 
 def _abandoned_mean(figures: Figures) -> float | None:
-    count = sum(figures.buckets(ABANDONED_WAITS).values())
-    return mean_seconds(figures.count(ABANDONED_MS), count)
+    return mean_seconds(figures.count(ABANDONED_MS), figures.ordered(ABANDONED_WAITS).count)
 
 
 def _at(share: float, name: str, text: str) -> Reading:
-    return Reading(name, OF_QUEUES, lambda f: percentile(f.buckets(ANSWERED_WAITS), share), text)
+    return Reading(name, OF_QUEUES, lambda f: f.ordered(ANSWERED_WAITS).percentile(share), text)
 
 
 def _short(figures: Figures) -> int:
-    limit = figures.terms.short_abandon_seconds
-    return sum(n for wait, n in figures.buckets(ABANDONED_WAITS).items() if wait <= limit)
+    return figures.ordered(ABANDONED_WAITS).upto(figures.terms.short_abandon_seconds)
 
 
 METRIC = Metric(

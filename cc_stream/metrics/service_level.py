@@ -8,9 +8,9 @@ from typing import Final
 
 from cc_stream.metrics.answered import ANSWERED
 from cc_stream.metrics.exits import abandoned
-from cc_stream.metrics.metric import OF_QUEUES, Figures, Metric, Reading, fresh, ratio
+from cc_stream.metrics.metric import OF_QUEUES, Figures, Metric, Reading, ratio
 from cc_stream.metrics.queue_wait import ABANDONED_WAITS, ANSWERED_WAITS
-from cc_stream.metrics.waiting import WAITING
+from cc_stream.metrics.waiting import WAITING, oldest_ms
 
 
 class _Tally:
@@ -20,12 +20,10 @@ class _Tally:
 
     def __init__(self, figures: Figures) -> None:
         t, s = figures.terms.service_level_seconds, figures.terms.short_abandon_seconds
-        answered, left = figures.buckets(ANSWERED_WAITS), figures.buckets(ABANDONED_WAITS)
+        answered, left = figures.ordered(ANSWERED_WAITS), figures.ordered(ABANDONED_WAITS)
         self.a = figures.count(ANSWERED)
         self.b = abandoned(figures)
-        self.a_t = sum(n for wait, n in answered.items() if wait <= t)
-        self.b_t = sum(n for wait, n in left.items() if wait <= t)
-        self.b_s = sum(n for wait, n in left.items() if wait <= s)
+        self.a_t, self.b_t, self.b_s = answered.upto(t), left.upto(t), left.upto(s)
 
 
 FORMULAS: Final[dict[str, Callable[[_Tally], tuple[int, int]]]] = {
@@ -52,8 +50,7 @@ def live_tally(figures: Figures) -> tuple[int, int]:
     """Numerator and denominator with those who wait for longer than T now as misses."""
     hits, count = FORMULAS[figures.terms.service_level_formula](_Tally(figures))
     limit = figures.as_of_ms - figures.terms.service_level_seconds * 1000
-    waiting = fresh(figures.live(WAITING), figures.as_of_ms - figures.terms.max_wait_ms)
-    return hits, count + sum(n for since, n in waiting.items() if since < limit)
+    return hits, count + figures.live(WAITING).between(oldest_ms(figures), limit)
 
 
 def _live(figures: Figures) -> float | None:

@@ -11,7 +11,6 @@ from cc_stream.metrics.metric import (
     Figures,
     Metric,
     Reading,
-    fresh,
     moment,
     seconds,
 )
@@ -31,19 +30,19 @@ def _reported(fact: Reported, vector: Vector) -> None:
         vector[REPORTED.key] = fact.waiting
 
 
-def waiting(figures: Figures) -> dict[int, int]:
-    """Queued at → n, without the stale."""
-    return fresh(figures.live(WAITING), figures.as_of_ms - figures.terms.max_wait_ms)
+def oldest_ms(figures: Figures) -> int:
+    """Who has waited since before that is stale."""
+    return figures.as_of_ms - figures.terms.max_wait_ms
 
 
 def waiting_now(figures: Figures) -> int:
     """How many wait."""
-    return sum(waiting(figures).values())
+    return figures.live(WAITING).since(oldest_ms(figures))
 
 
 def oldest(figures: Figures) -> int | None:
     """When the one was queued who has waited longest; None when nobody waits."""
-    return min(waiting(figures), default=None)
+    return figures.live(WAITING).first_since(oldest_ms(figures))
 
 
 def longest_wait_ms(figures: Figures) -> int | None:
@@ -53,8 +52,7 @@ def longest_wait_ms(figures: Figures) -> int | None:
 
 
 def _stale(figures: Figures) -> int:
-    kept = fresh(figures.live(WAITING), figures.as_of_ms - LIVE_KEPT_MS)
-    return sum(kept.values()) - waiting_now(figures)
+    return figures.live(WAITING).since(figures.as_of_ms - LIVE_KEPT_MS) - waiting_now(figures)
 
 
 def _estimate(figures: Figures) -> float | None:
@@ -91,7 +89,7 @@ METRIC = Metric(
         Reading(
             "waiting_reported",
             OF_QUEUES,
-            lambda f: f.live(REPORTED).get(0, 0),
+            lambda f: f.live(REPORTED).count,
             "Waiting as the source itself says",
             live=True,
         ),

@@ -16,6 +16,7 @@ from cc_stream.deltas import Batch, Tick, decode
 from cc_stream.errors import CcStreamError
 from cc_stream.events import Refused
 from cc_stream.leaderboard import Leaderboard
+from cc_stream.metrics.metric import NOTHING
 from cc_stream.metrics.waiting import WAITING
 from cc_stream.outputs import alert_record, board_record, view_record
 from cc_stream.panes import COARSE_MS, pane_end
@@ -70,7 +71,7 @@ class Board:
         self.plan = plan
         self.partition = partition
         self.reference = ReferenceData()
-        self.rows = Rows(now_ms, self._find_terms)
+        self.rows = Rows(now_ms, self._find_terms, plan.agent_window)
         self.watch = Watch(self.reference, plan.levels)
         self.ranking = Ranking(plan.minimum_sample, plan.leaderboard_size)
         self.pane_end_ms = pane_end(now_ms)
@@ -286,7 +287,7 @@ class Board:
         return now_ms
 
     def _advance(self, now_ms: int) -> None:
-        """Time passes: panes change their rings, waiting contacts pass the threshold."""
+        """Time passes: panes enter and leave windows, waiting contacts pass the threshold."""
         rows = self.rows
         rows.now_ms = max(rows.now_ms, now_ms)
         end_ms = pane_end(rows.now_ms)
@@ -308,8 +309,8 @@ class Board:
     def _over_limit(self, row: Row) -> int:
         """How many wait beyond T: the live service level changes with no event arriving."""
         limit_ms = self.rows.now_ms - row.terms.service_level_seconds * 1000
-        first, last = WAITING.key, WAITING.key | limit_ms
-        return sum(n for key, n in row.windows.live.items() if first <= key < last)
+        waiting = row.windows.live.get(WAITING.number, NOTHING)
+        return sum(n for since, n in waiting.items() if since < limit_ms)
 
     # --- views out ---------------------------------------------------------------------------
 

@@ -10,10 +10,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cc_stream.counts import BUCKET_BITS, Vector
+from cc_stream.leaderboard import LEADERBOARD_WINDOWS
 from cc_stream.metrics import SLOTS
 from cc_stream.metrics.agent_time import OPEN_STATES, STATE_BUCKET, STATE_MS
 from cc_stream.metrics.in_progress import WRAPPING_UNTIL
 from cc_stream.metrics.metric import LIVE_KEPT_MS
+from cc_stream.panes import WINDOWS
 from cc_stream.reference import Terms
 from cc_stream.tally import LIVE
 from cc_stream.view import FLOOR_ID, Entity
@@ -23,7 +25,6 @@ HOUR_MS: Final = 3_600_000
 
 _AGENT_TIME: Final = frozenset({STATE_MS.number, *(slot.number for slot in OPEN_STATES)})
 _NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up)
-_BUCKET: Final = (1 << BUCKET_BITS) - 1
 
 
 class Row:
@@ -56,9 +57,12 @@ class Row:
 class Rows:
     """All rows of a shard. `find_terms` looks an entity's terms up."""
 
-    def __init__(self, now_ms: int, find_terms: Callable[[Entity], Terms]) -> None:
+    def __init__(
+        self, now_ms: int, find_terms: Callable[[Entity], Terms], agent_window: str
+    ) -> None:
         self.now_ms = now_ms
         self.find_terms = find_terms
+        self.agent_windows = {agent_window, *LEADERBOARD_WINDOWS}
         self.all: dict[Entity, Row] = {}
         self.queues: list[Row] = []
         self.members: dict[tuple[str, str], list[Row]] = {}
@@ -168,13 +172,11 @@ class Rows:
         oldest_ms = self.now_ms - LIVE_KEPT_MS
         for row in self.all.values():
             gone = {}
-            for key, n in row.windows.live.items():
-                since_ms = key & _BUCKET
-                is_past = key >> BUCKET_BITS == WRAPPING_UNTIL.number and (
-                    since_ms < self.now_ms - HOUR_MS
-                )
-                if since_ms and (since_ms < oldest_ms or is_past):
-                    gone[key] = -n
+            for slot, open_since in row.windows.live.items():
+                until_ms = self.now_ms - HOUR_MS if slot == WRAPPING_UNTIL.number else oldest_ms
+                for since_ms, n in open_since.items():
+                    if 0 < since_ms < until_ms:
+                        gone[slot << BUCKET_BITS | since_ms] = -n
             if gone:
                 row.windows.add_live(gone)
                 self.touch(row)
@@ -211,7 +213,8 @@ class Rows:
         row = self.all.get(entity)
         if row is None:
             terms = self.find_terms(entity)
-            windows = Windows(ZoneInfo(terms.timezone), self.now_ms)
+            names = self.agent_windows if entity.kind == "agent" else WINDOWS
+            windows = Windows(ZoneInfo(terms.timezone), self.now_ms, names)
             row = self.all[entity] = Row(entity, windows, terms, is_kept=is_kept)
         return row
 

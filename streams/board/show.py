@@ -14,15 +14,15 @@ from cc_stream.leaderboard import (
     Standing,
     standings,
 )
+from cc_stream.metrics import Figures
 from cc_stream.panes import TODAY, WINDOWS
 from cc_stream.view import (
     FLOOR_ID,
     LIVE_VIEW,
     View,
-    figures,
     figures_beside,
     live_metrics,
-    named,
+    named_parts,
     window_metrics,
 )
 from streams.board.rows import Row, Rows
@@ -45,16 +45,16 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[Vi
     entity, windows = row.entity, row.windows
     part = at.shard if entity.kind == "floor" else None
     with_vector = part is not None or (whole and entity.kind in {"queue", "team"})
-    live_vector = named(windows.live) if part is not None else None
-    now = figures(entity.kind, windows.day, at.as_of_ms, {}, windows.live, row.terms)
+    live_vector = named_parts(windows.live) if part is not None else None
+    now = Figures(entity.kind, windows.day, at.as_of_ms, {}, windows.live, row.terms)
     views = []
     for name in (TODAY, agent_window) if entity.kind == "agent" else WINDOWS:
-        window, vector = windows.window(name), windows.sum(name)
-        seen = figures_beside(now, window, vector)
+        window, total = windows.window(name), windows.sum(name)
+        seen = figures_beside(now, window, total)
         views.append(
             View(
                 entity, name, window.start_ms, window.end_ms, at.as_of_ms, at.data_as_of_ms,
-                at.order, window_metrics(seen), named(vector) if with_vector else None,
+                at.order, window_metrics(seen), named_parts(total) if with_vector else None,
                 live_vector, part,
             )
         )  # fmt: skip
@@ -125,7 +125,7 @@ class Ranking:
         known = self._candidates.get((row, window))
         if known is None:
             windows, entity = row.windows, row.entity
-            span, vector = windows.window(window), windows.sum(window)
-            seen = figures("agent", span, at.as_of_ms, vector, {}, row.terms)
+            span, total = windows.window(window), windows.sum(window)
+            seen = Figures("agent", span, at.as_of_ms, total, {}, row.terms)
             known = self._candidates[row, window] = Candidate(entity.id, entity.team or "", seen)
         return known

@@ -5,8 +5,8 @@ from typing import Final
 
 from cc_stream.alerts import ALERT_WINDOW, RULES, AlertLevels, levels_of
 from cc_stream.alerts.engine import START, Alert, AlertState, Watched, evaluate
+from cc_stream.metrics import Figures
 from cc_stream.reference import ReferenceData
-from cc_stream.view import figures
 from streams.board.rows import Row
 
 EVERY_MS: Final = 1_000
@@ -46,8 +46,8 @@ class Watch:
 
     def _watched(self, row: Row, now_ms: int) -> Watched:
         windows, entity = row.windows, row.entity
-        window, vector = windows.window(ALERT_WINDOW), windows.sum(ALERT_WINDOW)
-        seen = figures("queue", window, now_ms, vector, windows.live, row.terms)
+        window, total = windows.window(ALERT_WINDOW), windows.sum(ALERT_WINDOW)
+        seen = Figures("queue", window, now_ms, total, windows.live, row.terms)
         fields = self.reference.fields(entity.tenant, "queue", entity.id, now_ms)
         return Watched(entity.tenant, entity.id, seen, levels_of(fields, self.levels))
 

@@ -77,7 +77,7 @@ def test_a_batch_counts_once_and_none_may_be_missing() -> None:
     offered = (SALES, NOW_MS // 10_000, [OFFERED.key, 1])
     one.apply([Sent(0, batch(1, offered)), Sent(1, batch(1, offered)), Sent(2, batch(2, offered))])
     [row] = one.rows.queues
-    assert row.windows.sum("5m") == {OFFERED.key: 2}
+    assert row.windows.sum("5m") == {OFFERED.number: {0: 2}}
     with pytest.raises(MissingDeltasError, match="calls-0: batch 4 follows 2"):
         one.apply([Sent(3, batch(4, offered))])
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from cc_stream.counts import join
 from cc_stream.panes import WINDOWS
 from cc_stream.reference import Terms
 from cc_stream.report.book import Book
@@ -46,10 +47,10 @@ def differences(world: World) -> list[object]:
             seen.add(entity)
             wrong += [
                 (entity, name)
-                for name in WINDOWS
-                if windows.sum(name) != book.sum(entity, windows.window(name))
+                for name in (board.rows.agent_windows if entity.kind == "agent" else WINDOWS)
+                if join(windows.sum(name)) != book.sum(entity, windows.window(name))
             ]
-            if windows.live != book.live(entity):
+            if join(windows.live) != book.live(entity):
                 wrong.append((entity, "live"))
     missing = {e for kind in ("queue", "campaign", "agent", "team") for e in book.of_kind(kind)}
     wrong += sorted(missing - seen)
