@@ -148,6 +148,8 @@ class Ordered:
 
     def overlap(self, start: int, end: int, age: int) -> int:
         """Σ n × the overlap of `[bucket, bucket + age)` with `[start, end)`."""
+        if not self.buckets:
+            return 0
         if self._moments is None:
             products = (bucket * n for bucket, n in zip(self.buckets, self._n, strict=True))
             self._moments = list(accumulate(products, initial=0))

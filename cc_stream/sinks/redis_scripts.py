@@ -12,18 +12,30 @@ PUT_VIEW: Final = """
 local stored = redis.call('HGET', KEYS[1], 'order')
 if stored and stored > ARGV[1] then return 0 end
 local fields = cjson.decode(ARGV[3])
--- The vector is told less often than the figures: the last one stays until the next.
-local kept = redis.call('HMGET', KEYS[1], 'vector', 'live_vector', 'vector_as_of_ms')
-redis.call('DEL', KEYS[1])
-if kept[3] then
-  redis.call('HSET', KEYS[1], 'vector', kept[1] or 'null', 'live_vector', kept[2] or 'null',
-    'vector_as_of_ms', kept[3])
-end
 redis.call('HSET', KEYS[1], unpack(fields))
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local others = redis.call('HLEN', KEYS[1]) - #fields / 2
+if others ~= 0 then
+  -- The vector is told less often than the figures: the last one stays until the next.
+  local vector = {'vector', 'live_vector', 'vector_as_of_ms'}
+  local kept = redis.call('HMGET', KEYS[1], unpack(vector))
+  local told = false
+  for i = 1, #fields, 2 do told = told or fields[i] == 'vector' end
+  if told or others ~= 3 or not kept[3] then
+    redis.call('DEL', KEYS[1])
+    for i, name in ipairs(vector) do
+      if kept[i] then redis.call('HSET', KEYS[1], name, kept[i]) end
+    end
+    redis.call('HSET', KEYS[1], unpack(fields))
+  end
+end
+-- Days and not moments count: an expiry is put off when a tenth of it has gone.
+if redis.call('PTTL', KEYS[1]) < 0.9 * ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 1
 """
-"""Replaces a hash unless what is there has a higher order. 1 if written."""
+"""Replaces a hash unless what is there has a higher order. 1 if written.
+
+Nearly always the fields are those that are there, and to write over them is the least work.
+"""
 
 PUT_BOARD: Final = """
 -- KEYS: scores, rows, part. ARGV: order, expiry in ms, head, members, JSON list score, row, …

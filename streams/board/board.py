@@ -36,6 +36,9 @@ TICK_HOLDS_MS: Final = 2_000
 HISTORY_ENDS_MS: Final = 10_000
 """Alerts are raised again when no history has arrived for so long."""
 LEADERBOARDS_EVERY_MS: Final = 1_000
+TOLD_EVERY_MS: Final = 5_000
+"""Agents, for they are many, and parts of the floor, for their vectors are long, are told to the
+metrics topic so often; all others with every commit."""
 
 _PANE, _REFERENCE, _ALERT = b"p", b"r", b"a"
 
@@ -87,6 +90,8 @@ class Board:
         # What the next flush writes.
         self.learned: set[tuple[str, str, str]] = set()
         self.outputs: dict[tuple[Any, ...], View | Leaderboard] = {}
+        self.waiting_outputs: dict[tuple[Any, ...], View] = {}
+        self.waiting_since_ms: int | None = None
         self.dirty = False
         self.committed_at_ms = 0
         # What the next tick shows.
@@ -216,7 +221,12 @@ class Board:
         if self.watch.changed:
             return True
         is_due = now_ms - self.committed_at_ms >= self.plan.commit_ms
-        return is_due and (self.dirty or bool(self.outputs) or self.rows.has_touched())
+        is_told = bool(self.outputs) or self._is_waiting_over()
+        return is_due and (self.dirty or is_told or self.rows.has_touched())
+
+    def _is_waiting_over(self) -> bool:
+        since_ms = self.waiting_since_ms
+        return since_ms is not None and self.rows.now_ms - since_ms >= TOLD_EVERY_MS
 
     def cut(self, now_ms: int) -> Cut:
         """See Stage."""
@@ -262,6 +272,9 @@ class Board:
         """The last of each view and leaderboard that was shown since the last commit."""
         topics, outputs = self.plan.topics, self.outputs
         self.outputs = {}
+        if self._is_waiting_over():
+            outputs |= self.waiting_outputs
+            self.waiting_outputs, self.waiting_since_ms = {}, None
         writes = []
         for shown in outputs.values():
             match shown:
@@ -326,9 +339,13 @@ class Board:
             for row in self.rows.all.values():
                 self.rows.mark(row)
         changed = self.rows.take_changed(agents=whole or agents)
-        self.ranking.changed(row for row in changed if row.entity.kind == "agent")
+        self.ranking.changed(row for row, _ in changed if row.entity.kind == "agent")
         window = self.plan.agent_window
-        views = [view for row in changed for view in views_of(row, at, window, whole=whole)]
+        views = [
+            view
+            for row, all_of in changed
+            for view in views_of(row, at, window, whole=whole, all_of=all_of)
+        ]
         boards = []
         is_due = at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS
         if whole or (agents and is_due):
@@ -339,7 +356,12 @@ class Board:
             alerts = self.watch.active()
         if not (views or boards or alerts or whole):
             return None
-        self.outputs.update(((view.entity, view.window), view) for view in views)
+        for view in views:
+            is_often = view.part is None and view.entity.kind != "agent"
+            into = self.outputs if is_often else self.waiting_outputs
+            into[view.entity, view.window] = view
+        if self.waiting_outputs and self.waiting_since_ms is None:
+            self.waiting_since_ms = at.as_of_ms
         self.outputs.update(
             ((board.tenant, board.scope, board.scope_id, board.name, board.window), board)
             for board in boards

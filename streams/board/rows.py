@@ -28,8 +28,9 @@ _NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up
 
 
 class Row:
-    """One entity: its windows, the terms it is read by, and whether it was changed.
+    """One entity: its windows, the terms it is read by, and what of it is to be shown.
 
+    `is_changed`: all of it. `is_moved`: its rolling windows, which panes have entered or left.
     `sums` are the rows that this one is added to: its team's, its floor's.
     """
 
@@ -38,6 +39,7 @@ class Row:
         "floor",
         "is_changed",
         "is_kept",
+        "is_moved",
         "is_touched",
         "team",
         "terms",
@@ -49,7 +51,7 @@ class Row:
         self.windows = windows
         self.terms = terms
         self.is_kept = is_kept
-        self.is_changed = self.is_touched = False
+        self.is_changed = self.is_moved = self.is_touched = False
         self.team: Row | None = None
         self.floor: Row | None = None
 
@@ -102,9 +104,16 @@ class Rows:
 
     def mark(self, row: Row) -> None:
         """The row has to be shown and, if it is kept, stored."""
-        if not row.is_changed:
-            row.is_changed = True
+        if not (row.is_changed or row.is_moved):
             self._changed.append(row)
+        row.is_changed = True
+        self.touch(row)
+
+    def _mark_moved(self, row: Row) -> None:
+        """The rolling windows of the row have to be shown; panes that are gone, stored."""
+        if not (row.is_changed or row.is_moved):
+            self._changed.append(row)
+        row.is_moved = True
         self.touch(row)
 
     def touch(self, row: Row) -> None:
@@ -113,13 +122,17 @@ class Rows:
             row.is_touched = True
             self._touched.append(row)
 
-    def take_changed(self, *, agents: bool) -> list[Row]:
-        """The rows to show, in order; with `agents` also the agents', which else stay marked."""
-        taken = [row for row in self._changed if agents or row.entity.kind != "agent"]
+    def take_changed(self, *, agents: bool) -> list[tuple[Row, bool]]:
+        """The rows to show, in order, and whether all of each or what has moved.
+
+        With `agents` also the agents', which else stay marked.
+        """
+        rows = [row for row in self._changed if agents or row.entity.kind != "agent"]
         self._changed = [row for row in self._changed if not agents and row.entity.kind == "agent"]
-        for row in taken:
-            row.is_changed = False
-        taken.sort(key=lambda row: row.entity)
+        rows.sort(key=lambda row: row.entity)
+        taken = [(row, row.is_changed) for row in rows]
+        for row in rows:
+            row.is_changed = row.is_moved = False
         return taken
 
     def has_touched(self) -> bool:
@@ -164,7 +177,10 @@ class Rows:
         """Move on to `now`: rows whose windows change by it are marked."""
         self.now_ms = max(self.now_ms, now_ms)
         for row in self.all.values():
+            day = row.windows.day
             if row.windows.advance(self.now_ms):
+                self._mark_moved(row)
+            if row.windows.day is not day:
                 self.mark(row)
 
     def prune(self) -> None:

@@ -37,8 +37,8 @@ class Moment(Struct, frozen=True):
     order: str
 
 
-def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[View]:
-    """One view a window, and the live one.
+def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool, all_of: bool) -> list[View]:
+    """One view a window, and the live one; without `all_of` those of rolling windows only.
 
     The floor's parts carry their vectors always, queues and teams when everything is shown.
     """
@@ -49,6 +49,8 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[Vi
     now = Figures(entity.kind, windows.day, at.as_of_ms, {}, windows.live, row.terms)
     views = []
     for name in (TODAY, agent_window) if entity.kind == "agent" else WINDOWS:
+        if name == TODAY and not all_of:
+            continue
         window, total = windows.window(name), windows.sum(name)
         seen = figures_beside(now, window, total)
         views.append(
@@ -58,6 +60,8 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool) -> list[Vi
                 live_vector, part,
             )
         )  # fmt: skip
+    if not all_of:
+        return views
     views.append(
         View(
             entity, LIVE_VIEW, None, None, at.as_of_ms, at.data_as_of_ms, at.order,

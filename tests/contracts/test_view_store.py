@@ -191,6 +191,27 @@ def test_a_vector_is_given_only_with_the_figures_of_its_moment(store: Store) -> 
     store.run(scenario)
 
 
+def test_figures_that_are_gone_leave_with_and_without_a_vector(store: Store) -> None:
+    async def scenario() -> None:
+        sink = store.sink()
+        vector: dict[str, Any] = {"vector": {"offered": 3}, "live_vector": {}}
+        few = {"offered": 3, "service_level": 0.5, "hold_known": True}
+        schedule = [
+            view(1, **vector),
+            view(2, metrics=few, **vector),
+            view(3),
+            view(4, metrics=few),
+            view(5, metrics={}),
+            view(6, metrics=few, **vector),
+        ]
+        for offset, one in enumerate(schedule, start=1):
+            moved = replace(one, as_of_ms=NOW + offset)
+            await sink.publish(update(moved, offset=offset))
+            assert await store.reader.views(TENANT) == [moved]
+
+    store.run(scenario)
+
+
 def test_what_is_not_written_again_expires(store: Store) -> None:
     async def scenario() -> None:
         sink = store.sink(0.05)

@@ -106,6 +106,33 @@ def test_nothing_is_shown_again_while_nothing_happens() -> None:
     assert one.tick(NOW_MS + 200) is None
 
 
+def test_agents_are_told_to_the_topic_every_few_seconds() -> None:
+    one = board()
+    agent = ("agent", "default", "ann", "north")
+    one.apply([Sent(0, batch(1, (agent, LIVE, [WAITING.key | NOW_MS, 1])))])
+    told = []
+    for second in range(7):
+        now_ms = NOW_MS + second * SECOND_MS
+        one.tick(now_ms)
+        if one.is_dirty(now_ms):
+            keys = [w.key or b"" for w in one.cut(now_ms).writes if w.topic == "cc.metrics.v1"]
+            told += [(second, key.decode().split("/")[1]) for key in keys]
+    assert (0, "team") in told
+    assert {second for second, kind in told if kind == "agent"} == {5}
+
+
+def test_time_alone_shows_the_rolling_windows_that_it_changes() -> None:
+    one = board()
+    one.apply([Sent(0, batch(1, (SALES, NOW_MS // 10_000, [OFFERED.key, 1])))])
+    one.tick(NOW_MS)
+    gone = one.tick(NOW_MS + 5 * 60 * SECOND_MS)
+    assert gone is not None
+    queue = {
+        view.window: view.metrics["offered"] for view in gone.views if view.entity.kind == "queue"
+    }
+    assert queue == {"5m": 0, "15m": 1, "30m": 1, "60m": 1}
+
+
 def test_a_wait_beyond_the_threshold_shows_with_no_event() -> None:
     one = board()
     one.apply([Sent(0, batch(1, waiting(1)))])
