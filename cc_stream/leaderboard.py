@@ -9,6 +9,7 @@ several shards may be put together and ranked again (`ranked`), with the same ou
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 from math import sqrt
 from typing import Final, Literal
 
@@ -112,14 +113,24 @@ def standings(
     `minimum_sample` takes the place of the board's own.
     """
     least = spec.minimum_sample if minimum_sample is None else minimum_sample
-    return ranked(spec, [_standing(spec, candidate, least) for candidate in candidates])
+    return ranked(spec, [standing(spec, candidate, least) for candidate in candidates])
 
 
-def ranked(spec: LeaderboardSpec, rows: Iterable[Standing]) -> list[Standing]:
-    """The same rows in order, with ranks and tie groups over all of them."""
+def ranked(
+    spec: LeaderboardSpec, rows: Iterable[Standing], size: int | None = None
+) -> list[Standing]:
+    """The same rows in order, with ranks and tie groups over all of them; the first `size`.
+
+    Nothing about a row depends on those behind it.
+    """
     every = list(rows)
-    able = sorted((r for r in every if r.ranked), key=lambda r: (-r.score, r.agent, r.team))
-    waiting = sorted((r for r in every if not r.ranked), key=lambda r: (-r.sample, r.agent, r.team))
+    size = len(every) if size is None else size
+    able = nsmallest(size, (r for r in every if r.ranked), lambda r: (-r.score, r.agent, r.team))
+    waiting = nsmallest(
+        size - len(able),
+        (r for r in every if not r.ranked),
+        lambda r: (-r.sample, r.agent, r.team),
+    )
     out: list[Standing] = []
     leader: Standing | None = None
     for place, row in enumerate(able, start=1):
@@ -157,7 +168,8 @@ def merged(spec: LeaderboardSpec, parts: Sequence[Leaderboard]) -> Leaderboard:
     )
 
 
-def _standing(spec: LeaderboardSpec, candidate: Candidate, minimum_sample: int) -> Standing:
+def standing(spec: LeaderboardSpec, candidate: Candidate, minimum_sample: int) -> Standing:
+    """A candidate's row, not ranked yet among others."""
     part, sample = spec.read(candidate.figures)
     if spec.kind == "rate":
         score = wilson(part, sample)[0]

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -20,8 +21,12 @@ from streams.takeover import Takeover
 
 log: Final = logging.getLogger(__name__)
 
-FLUSHES_PER_SECOND: Final = 80
+FLUSHES_PER_SECOND: Final = 60
 """A transaction costs 1.5-1.8 ms of CPU: a worker with many dirty shards flushes less often."""
+LOOK_SECONDS: Final = 0.1
+"""How often shards are looked at that nothing was given to: alerts and views go with time."""
+STEP_SECONDS: Final = 0.01
+"""What comes within so long is looked at once."""
 ATTEMPTS: Final = 5
 """Failures in a row of one shard until the worker ends and is started again."""
 
@@ -77,6 +82,7 @@ class Owner:
         self._joining_since: float | None = None
         self._join_seconds = 0.0
         self._loading = asyncio.Semaphore(2)  # one waits for the broker, one computes
+        self._news: list[tuple[str | None, asyncio.Event]] = []
 
     def rebalancing(self) -> None:
         """The group is being joined anew."""
@@ -85,6 +91,12 @@ class Owner:
     def live(self) -> list[Shard]:
         """The shards that count."""
         return [shard for shard in self.shards.values() if shard.live]
+
+    def news(self, stage: str | None = None) -> asyncio.Event:
+        """An event that is set when a shard of the stage, or of any, was given records."""
+        event = asyncio.Event()
+        self._news.append((stage, event))
+        return event
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Called with all partitions that this worker has from now on."""
@@ -171,6 +183,10 @@ class Owner:
             await shard.feed(records, follows)
         except Exception as error:  # noqa: BLE001 - the one error policy of shards
             await self.failed(tp, shard, error)
+            return
+        for stage, event in self._news:
+            if stage is None or stage == shard.stage.name:
+                event.set()
 
     async def verify(self) -> None:
         """Have every shard make sure that its topic is the one that it has counted."""
@@ -185,21 +201,24 @@ class Owner:
             await self.failed(tp, shard, error)
 
     async def flush_loop(self) -> None:
-        """Flush each dirty shard when its time has come, for ever."""
+        """Flush each dirty shard when its time has come, for ever.
+
+        The more shards are dirty, the longer it is until the next time of each.
+        """
         due: dict[TopicPartition, float] = {}
+        news = self.news()
         while not self.closing:
-            started = time.monotonic()
-            now = now_ms()
-            chosen = [
-                (tp, shard)
-                for tp, shard in list(self.shards.items())
-                if due.get(tp, 0.0) <= started and shard.is_dirty(now)
-            ]
-            if chosen:
-                await asyncio.gather(*(self._flush(tp, shard, now) for tp, shard in chosen))
-                for tp, shard in chosen:
-                    due[tp] = started + self.flush_seconds[shard.stage.name]
-            await asyncio.sleep(max(0.01, len(chosen) / FLUSHES_PER_SECOND))
+            news.clear()
+            started, now = time.monotonic(), now_ms()
+            dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
+            chosen = [(tp, shard) for tp, shard in dirty if due.get(tp, 0.0) <= started]
+            await asyncio.gather(*(self._flush(tp, shard, now) for tp, shard in chosen))
+            apart = len(dirty) / FLUSHES_PER_SECOND
+            for tp, shard in chosen:
+                due[tp] = started + max(self.flush_seconds[shard.stage.name], apart)
+            soonest = min((due[tp] for tp, _ in dirty), default=started + LOOK_SECONDS)
+            await asyncio.sleep(max(0.0, started + STEP_SECONDS - time.monotonic()))
+            await heard(news, soonest - time.monotonic())
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:
@@ -224,6 +243,13 @@ class Owner:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def heard(news: asyncio.Event, seconds: float) -> None:
+    """Wait until there is news, no longer than so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await news.wait()
 
 
 async def _no_seek(_tp: TopicPartition, _offset: int) -> None:

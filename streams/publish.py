@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cc_stream.sinks.sink import Sink, SinkUnavailable, Update
 from streams.board import Board
-from streams.owner import Owner, now_ms
+from streams.owner import LOOK_SECONDS, STEP_SECONDS, Owner, heard, now_ms
 
 log: Final = logging.getLogger(__name__)
 
@@ -84,12 +84,16 @@ class Publisher:
         self.agents_at: dict[int, float] = {}
 
     async def publish_loop(self) -> None:
-        """Tick for ever, less often when a tick takes long."""
+        """Tick for ever: when a board was told something, less often when a tick takes long."""
+        news = self.owner.news(Board.name)
         while not self.owner.closing:
+            news.clear()
             started = time.monotonic()
             await self.publish_once()
             spent = time.monotonic() - started
-            await asyncio.sleep(max(self.ticks.seconds - spent, spent / 2, 0.005))
+            await asyncio.sleep(max(self.ticks.seconds - spent, spent, STEP_SECONDS))
+            await heard(news, started + LOOK_SECONDS - time.monotonic())
+            await asyncio.sleep(STEP_SECONDS)
 
     async def publish_once(self) -> None:
         """One tick of every board shard: queues first, then the agents of those that are due."""

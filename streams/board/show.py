@@ -9,10 +9,10 @@ from cc_stream.leaderboard import (
     LEADERBOARDS,
     Candidate,
     Leaderboard,
-    LeaderboardSpec,
     Scope,
     Standing,
-    standings,
+    ranked,
+    standing,
 )
 from cc_stream.metrics import Figures
 from cc_stream.panes import TODAY, WINDOWS
@@ -77,7 +77,7 @@ class Ranking:
     def __init__(self, minimum_sample: int, size: int) -> None:
         self.minimum_sample = minimum_sample
         self.size = size
-        self._candidates: dict[tuple[Row, str], Candidate] = {}
+        self._rows: dict[tuple[Row, str], tuple[Standing, ...]] = {}
         self._changed: set[tuple[str, str]] = set()
 
     def changed(self, agents: Iterable[Row]) -> None:
@@ -85,7 +85,7 @@ class Ranking:
         for row in agents:
             self._changed.add((row.entity.tenant, row.entity.team or ""))
             for window in LEADERBOARD_WINDOWS:
-                self._candidates.pop((row, window), None)
+                self._rows.pop((row, window), None)
 
     def take(self, rows: Rows, at: Moment, *, whole: bool) -> list[Leaderboard]:
         """The boards that changed since the last call, or all."""
@@ -107,29 +107,28 @@ class Ranking:
     ) -> list[Leaderboard]:
         boards = []
         for name in LEADERBOARD_WINDOWS if members else ():
-            candidates = [self._candidate(row, name, at) for row in members]
+            by_spec = zip(*(self._standings(row, name, at) for row in members), strict=True)
             window = members[0].windows.window(name)
             part = at.shard if scope == "floor" else None
-            for spec in LEADERBOARDS:
-                boards.append(  # noqa: PERF401 - two loops of one comprehension hide the order
+            for spec, rows in zip(LEADERBOARDS, by_spec, strict=True):
+                boards.append(
                     Leaderboard(
                         tenant, scope, scope_id, spec.name, name, window.start_ms, window.end_ms,
                         at.as_of_ms, at.data_as_of_ms, at.order,
-                        self._standings(spec, candidates), part,
+                        tuple(ranked(spec, rows, self.size)), part,
                     )
                 )  # fmt: skip
         return boards
 
-    def _standings(
-        self, spec: LeaderboardSpec, candidates: list[Candidate]
-    ) -> tuple[Standing, ...]:
-        return tuple(standings(spec, candidates, self.minimum_sample)[: self.size])
-
-    def _candidate(self, row: Row, window: str, at: Moment) -> Candidate:
-        known = self._candidates.get((row, window))
+    def _standings(self, row: Row, window: str, at: Moment) -> tuple[Standing, ...]:
+        """An agent's row on each board."""
+        known = self._rows.get((row, window))
         if known is None:
             windows, entity = row.windows, row.entity
             span, total = windows.window(window), windows.sum(window)
             seen = Figures("agent", span, at.as_of_ms, total, {}, row.terms)
-            known = self._candidates[row, window] = Candidate(entity.id, entity.team or "", seen)
+            candidate = Candidate(entity.id, entity.team or "", seen)
+            known = self._rows[row, window] = tuple(
+                standing(spec, candidate, self.minimum_sample) for spec in LEADERBOARDS
+            )
         return known

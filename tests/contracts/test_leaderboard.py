@@ -3,6 +3,8 @@
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cc_stream.leaderboard import (
@@ -191,3 +193,18 @@ def test_specs_have_a_name_of_their_own_and_words() -> None:
     assert len(BY_NAME) == len(LEADERBOARDS)
     assert all(spec.help and spec.minimum_sample == 10 for spec in LEADERBOARDS)
     assert replace(COUNT, name="x").name == "x"
+
+
+rows_of = st.lists(
+    st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 12), st.integers(0, 12)), max_size=12
+)
+
+
+@given(rows_of, st.integers(1, 6))
+def test_the_first_rows_need_no_others(drawn: list[tuple[str, int, int]], size: int) -> None:
+    candidates = [
+        agent(name, min(some, every), every, team=str(team))
+        for team, (name, some, every) in enumerate(drawn)
+    ]
+    rows = standings(CONVERSION, candidates, 3)
+    assert ranked(CONVERSION, reversed(rows), size) == rows[:size]
