@@ -5,9 +5,11 @@ Nothing is made at import: each `Telemetry` has a registry of its own. Ages are 
 """
 
 import logging
+import sys
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
@@ -127,6 +129,10 @@ MEASURES: Final[tuple[Measure, ...]] = (
 
 
 _OF_PARTITIONS: Final = tuple(m.name for m in MEASURES if m.labels == ("topic", "partition"))
+USUAL_TURN_SECONDS: Final = 0.005
+"""How long a thread of Python may go on while another one waits, by default."""
+SCRAPE_TURN_SECONDS: Final = 0.0005
+"""The same while `/metrics` is rendered."""
 
 
 class ServeError(CcStreamError):
@@ -319,6 +325,19 @@ class Exposition:
         self._thread.join()
 
 
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """While this thread renders, the stream's thread has the interpreter as soon as it asks.
+
+    By default it would wait for 5 ms after every call that lets go of the interpreter: each socket.
+    """
+    sys.setswitchinterval(SCRAPE_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(USUAL_TURN_SECONDS)
+
+
 def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers one scrape."""
@@ -330,7 +349,9 @@ def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPReques
             path = urlsplit(self.path).path
             if path == "/metrics":
                 encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-                self._answer(HTTPStatus.OK, content_type, encode(registry))
+                with _giving_way():
+                    body = encode(registry)
+                self._answer(HTTPStatus.OK, content_type, body)
             elif path in {"/healthz", "/readyz"}:
                 reasons = health.reasons() if path == "/readyz" else health.faults()
                 status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
