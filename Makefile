@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint fuzz bench clean
+.PHONY: help env demo test lint fuzz bench chaos clean
 
 BIN := .venv/bin
 # uv from the PATH, or one of our own in .uv/
@@ -47,6 +47,10 @@ fuzz: $(ENV) ## bad input for every parser, a million; N= of them, SEED= to repe
 
 bench: $(ENV) ## throughput, latency and memory on a real Kafka; ONLY=both_stages|stock_faust|limit|latency|memory
 	$(BIN)/python -m bench$(if $(ONLY), --only '$(ONLY)')
+
+chaos: $(ENV) ## faults drawn from a seed on real servers, then every value compared; SEED= FAULTS= WORKERS=
+	$(BIN)/python -m tests.chaos$(if $(SEED), --seed $(SEED))$(if $(FAULTS), --faults $(FAULTS))$\
+$(if $(WORKERS), --workers $(WORKERS))
 
 clean: ## remove what was installed, fetched and cached
 	rm -rf .venv .uv .data dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

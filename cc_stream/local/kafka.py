@@ -99,6 +99,10 @@ class KafkaServer(Server):
         """Its address for clients: ``127.0.0.1:PORT``."""
         return f"{LOOPBACK}:{self.port}"
 
+    def settings(self) -> dict[str, str]:
+        """Its ``server.properties``."""
+        return server_settings(self.folder, self.port, self._controller_port)
+
     def prepare(self) -> Sequence[str]:
         """Fetch the jars and format the data folder where that was not done; return the command.
 
@@ -109,8 +113,8 @@ class KafkaServer(Server):
         java = java_program()
         libs = kafka_libs(self._downloads, self._progress)
         properties = self.folder / "server.properties"
-        settings = server_settings(self.folder, self.port, self._controller_port)
-        properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        settings = "".join(f"{name}={value}\n" for name, value in self.settings().items())
+        properties.write_text(settings)
         command = [java, *JVM_OPTIONS, f"-Dlog4j2.configurationFile={LOG_SETTINGS}", "-cp"]
         command.append(f"{libs}/*")
         if not (self.folder / "data" / "meta.properties").exists():

@@ -144,8 +144,8 @@ def _compare_metrics(found: Comparison, oracle: Oracle, parts: Sequence[View]) -
     if view.part is not None:
         live_merged = merged([part.live_vector or {} for part in parts])
         merged_sums = merged([part.vector or {} for part in parts])
-        found.value(what, key, "vector", merged_sums, _adding(sums))
-        found.value(what, key, "live_vector", live_merged, _adding(live))
+        found.value(what, key, "vector", merged_sums, adding(sums))
+        found.value(what, key, "live_vector", live_merged, adding(live))
         shown = oracle.metrics(view, merged_sums, live_merged)
     for name in expected.keys() | shown.keys():
         live_value, value = shown.get(name, NOT_THERE), expected.get(name, NOT_THERE)
@@ -173,7 +173,7 @@ def _find_missing(
                 found.fault(_what(name), _key(entity, name), NOT_THERE, "counts")
 
 
-def _adding(vector: Vector) -> Vector:
+def adding(vector: Vector) -> Vector:
     """What of a vector `named` shows: the slots that add up."""
     return {key: n for key, n in vector.items() if SLOTS[key >> BUCKET_BITS].adds_up}
 
@@ -208,13 +208,13 @@ def _compare_leaderboards(
     found: Comparison, oracle: Oracle, leaderboards: Sequence[Leaderboard]
 ) -> None:
     size = oracle.rules.leaderboard_size
-    scopes = _scopes(oracle.book)
+    scopes = scopes_of(oracle.book)
     there = set()
     for board in leaderboards:
         scope: tuple[str, str, str] = (board.tenant, board.scope, board.scope_id)
         there.add((*scope, board.name, board.window))
         key = "/".join((*scope, board.name, board.window))
-        rows = _candidates(oracle, board, scopes.get(scope, []))
+        rows = candidates(oracle, board, scopes.get(scope, []))
         expected = standings(BY_NAME[board.name], rows, oracle.rules.minimum_sample)[:size]
         shown = board.standings[:size]
         found.value("leaderboards", key, "rows", len(shown), len(expected))
@@ -227,7 +227,7 @@ def _compare_leaderboards(
                 found.fault("leaderboards", key, NOT_THERE, "counts")
 
 
-def _scopes(book: Book) -> dict[tuple[str, str, str], list[Entity]]:
+def scopes_of(book: Book) -> dict[tuple[str, str, str], list[Entity]]:
     """(tenant, scope, id) of each board, with its agents."""
     scopes: dict[tuple[str, str, str], list[Entity]] = {}
     for agent in book.of_kind("agent"):
@@ -236,7 +236,8 @@ def _scopes(book: Book) -> dict[tuple[str, str, str], list[Entity]]:
     return scopes
 
 
-def _candidates(oracle: Oracle, board: Leaderboard, agents: Sequence[Entity]) -> list[Candidate]:
+def candidates(oracle: Oracle, board: Leaderboard, agents: Sequence[Entity]) -> list[Candidate]:
+    """The report's rows of a board: these agents with their figures over its window."""
     window = Window(board.start_ms, board.end_ms)
     return [
         Candidate(

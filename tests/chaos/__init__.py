@@ -1,0 +1,1 @@
+"""Seeded faults against the oracle: `python -m tests.chaos --help`, docs/reliability.md."""

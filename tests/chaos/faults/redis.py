@@ -1,0 +1,68 @@
+"""Faults of Redis; the stream goes on without it, and all views come back."""
+
+import asyncio
+from random import Random
+from typing import Final
+
+from redis.asyncio import Redis
+
+from tests.chaos.faults.fault import Fault, World
+from tests.chaos.floor import DEADLINE_SECONDS
+from tests.waiting import until
+
+DOWN_SECONDS: Final = (0.0, 2.0)
+PAUSED_SECONDS: Final = (1.0, 5.0)
+FAILURES: Final = "cc_sink_failures_total"
+
+
+async def kill(world: World, random: Random) -> None:
+    """SIGKILL, and a start with nothing in it."""
+    redis = world.servers.redis
+    await asyncio.to_thread(redis.kill)
+    await asyncio.sleep(random.uniform(*DOWN_SECONDS))
+    await asyncio.to_thread(redis.start)
+    await world.floor.shown()
+
+
+async def pause(world: World, random: Random) -> None:
+    """SIGSTOP: connections stay open, nothing answers."""
+    world.servers.redis.pause()
+    try:
+        await asyncio.sleep(random.uniform(*PAUSED_SECONDS))
+    finally:
+        world.servers.redis.resume()
+    await world.floor.shown()
+
+
+async def flush(world: World, _random: Random) -> None:
+    """Everything in it is deleted."""
+    async with Redis.from_url(world.servers.redis.url) as client:
+        await client.flushall()
+    await world.floor.shown()
+
+
+async def full(world: World, _random: Random) -> None:
+    """It is out of memory and takes no write until it has some again."""
+    floor = world.floor
+    before = (await floor.scrape()).total(FAILURES) or 0
+    async with Redis.from_url(world.servers.redis.url) as client:
+        await client.config_set("maxmemory-policy", "noeviction")
+        await client.config_set("maxmemory", "1mb")
+
+        def has_failed() -> bool:
+            seen = [worker.scrape().total(FAILURES) or 0 for worker in floor.workers]
+            return sum(seen) > before
+
+        try:
+            await until(has_failed, "a write to Redis was refused", DEADLINE_SECONDS)
+        finally:
+            await client.config_set("maxmemory", "0")
+    await floor.shown()
+
+
+FAULTS: Final = (
+    Fault("redis_kill", "SIGKILL of Redis, and an empty start", kill),
+    Fault("redis_pause", "SIGSTOP of Redis for 1 to 5 s", pause),
+    Fault("redis_flush", "FLUSHALL", flush),
+    Fault("redis_full", "Redis is out of memory", full),
+)
