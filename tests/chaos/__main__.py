@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import shutil
+import logging
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from tests.chaos.run import (
     SCHEDULE,
     Outcome,
     Screen,
+    drop_data,
     keep_differences,
     prepare,
     run,
@@ -27,6 +28,9 @@ DESCRIPTION: Final = """Inflict faults, drawn from a seed, on workers, broker, n
 feed, and hold every value that is live or stored against the batch report. Exit code 0: nothing is
 wrong, lost or duplicated; 1: something is; 2: the run could not be ended."""
 FIRST_SHOWN: Final = 10
+LOG: Final = "run.log"
+
+log: Final = logging.getLogger("chaos")
 
 
 def main() -> int:
@@ -38,9 +42,16 @@ def main() -> int:
     folder = (asked.folder / name).resolve()
     console = Console(highlight=False, soft_wrap=True)
     prepare(folder, steps)
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(filename=folder / LOG, level=logging.INFO, format=form)
     try:
         with console.status("") as status:
-            screen = Screen(console.print, status.update)
+
+            def doing(text: str) -> None:
+                log.info(text)
+                status.update(text)
+
+            screen = Screen(console.print, doing)
             work = run(asked.seed, steps, asked.workers, folder, downloads_folder(), screen)
             outcome = asyncio.run(work)
     except (AssertionError, CcStreamError) as error:
@@ -58,7 +69,7 @@ def _tell(console: Console, outcome: Outcome, folder: Path) -> None:
     console.print(f"workers ended: {ends}")
     console.print("compared: " + ", ".join(f"{what} {n}" for what, n in proof.compared.items()))
     if proof.is_proof:
-        shutil.rmtree(folder)
+        drop_data(folder)
         return
     keep_differences(folder, proof)
     for one in [*proof.wrong, *proof.lost, *proof.duplicated][:FIRST_SHOWN]:

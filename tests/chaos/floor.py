@@ -14,12 +14,12 @@ from cc_stream.installation import topics_of
 from cc_stream.sinks import open_reader
 from cc_stream.sinks.sink import ShardStatus
 from cc_stream.topics import Topic, provision
+from cc_stream.view import View
 from streams.broker import Broker, read_partition
 from tests.chaos.worker_process import Worker
 from tests.waiting import until
 
 DEADLINE_SECONDS: Final = 90.0
-SHOWN_SECONDS: Final = 60.0
 SESSION_SECONDS: Final = 2.0
 """Short, so that a killed worker is missed soon."""
 SUPERVISE_SECONDS: Final = 0.2
@@ -141,18 +141,13 @@ class Floor:
         finally:
             await reader.close()
 
-    async def shown(self) -> None:
-        """Wait until every board shard has shown a later moment than it shows now."""
-        before = await self.statuses()
-
-        def is_later() -> bool:
-            now = asyncio.run(self.statuses())
-            return len(now) == self.topics.deltas.partitions and all(
-                status.as_of_ms > (before[shard].as_of_ms if shard in before else 0)
-                for shard, status in now.items()
-            )
-
-        await until(is_later, "every board shard shows its views", SHOWN_SECONDS)
+    async def views(self) -> list[View]:
+        """All views in Redis."""
+        reader = open_reader(self.settings)
+        try:
+            return [view for name in await reader.tenants() for view in await reader.views(name)]
+        finally:
+            await reader.close()
 
     async def drained(self) -> int:
         """Wait until everything that was written is counted and shown at one moment; which."""

@@ -50,7 +50,7 @@ async def send(bootstrap: str, records: Iterable[Sent]) -> list[str]:
 
 
 class Load:
-    """Two hours of a floor, written so fast that they last as long as the faults take."""
+    """Two hours of a floor, written so fast that they last for the expected time."""
 
     def __init__(self, floor: Floor, seats: int, seed: int, expected_seconds: float) -> None:
         self.floor = floor

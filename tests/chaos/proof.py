@@ -61,7 +61,7 @@ async def prove(floor: Floor, promised: Letters) -> Proof:
         NotDrainedError: the same.
     """
     await floor.drained()
-    views, boards = await _in_redis(floor)
+    views, boards = await floor.views(), await _leaderboards(floor)
     await floor.stop()
     collected, letters, events = await collect(floor)
     rules = Rules(terms_of_settings(floor.settings))
@@ -77,15 +77,14 @@ async def prove(floor: Floor, promised: Letters) -> Proof:
     return _proof(events, compared, rest)
 
 
-async def _in_redis(floor: Floor) -> tuple[list[View], list[Leaderboard]]:
+async def _leaderboards(floor: Floor) -> list[Leaderboard]:
     reader = open_reader(floor.settings)
     try:
-        tenants = await reader.tenants()
-        views = [view for tenant in tenants for view in await reader.views(tenant)]
-        boards = [board for tenant in tenants for board in await reader.leaderboards(tenant)]
+        return [
+            board for name in await reader.tenants() for board in await reader.leaderboards(name)
+        ]
     finally:
         await reader.close()
-    return views, boards
 
 
 async def _last(floor: Floor, topic: str) -> Mapping[bytes, bytes]:

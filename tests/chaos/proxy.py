@@ -31,6 +31,11 @@ class Proxy:
         """Listen; the caller closes the server."""
         return await asyncio.start_server(self._accept, LOOPBACK, port)
 
+    @property
+    def connections(self) -> int:
+        """How many pass it now."""
+        return len(self._writers) // 2
+
     def take(self, line: str) -> None:
         """Carry out an order."""
         match line.split():
@@ -84,9 +89,10 @@ class Proxy:
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
-        self._writers -= both
         for each in both:
             each.transport.abort()
+        await asyncio.gather(*(each.wait_closed() for each in both), return_exceptions=True)
+        self._writers -= both
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One direction, until its sender ends it."""
