@@ -1,12 +1,14 @@
 """A seed gives its schedule again; together seeds have every kind of fault."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tests.chaos.faults import BY_NAME, FAULTS
 from tests.chaos.schedule import LONGEST_WAIT_EVENTS, THIRDS, Step, schedule
 
+REPOSITORY = Path(__file__).parents[2]
 KINDS = [f"kind-{number:02}" for number in range(25)]
 
 
@@ -53,3 +55,9 @@ def test_steps_are_numbered_and_drawn_one_by_one() -> None:
 def test_the_kinds_have_names_of_their_own_and_say_what_they_do() -> None:
     assert len(BY_NAME) == len(FAULTS)
     assert len({fault.help for fault in FAULTS}) == len(FAULTS)
+
+
+def test_the_page_lists_the_kinds() -> None:
+    page = (REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for fault in FAULTS:
+        assert f"| `{fault.name}` | {fault.help} |" in page

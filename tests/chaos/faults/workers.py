@@ -14,7 +14,7 @@ TRANSACTIONS: Final = 20
 """A worker ends itself in one of its next so many transactions."""
 ASLEEP_SECONDS: Final = (1.5 * SESSION_SECONDS, 3 * SESSION_SECONDS)
 EVENTS: Final = 100
-SLOW: Final = "slow 0.15"
+SLOW: Final = "slow 0.05"
 
 
 async def kill(world: World, random: Random) -> None:
