@@ -6,7 +6,7 @@ from typing import Final
 from aiokafka import ConsumerRecord, TopicPartition
 
 from cc_stream.contracts import decode_one
-from cc_stream.dead_letters import RULE_IDS
+from cc_stream.dead_letters import RULE_IDS, letter_key
 from cc_stream.events import REFERENCE_EVENTS, Refused
 from cc_stream.installation import limits_of
 from cc_stream.report.collect import Collected, Reader
@@ -22,37 +22,36 @@ Letters = dict[str, str]
 
 async def collect(floor: Floor) -> tuple[Collected, Letters, int]:
     """The logs of what counts, the letters of what does not, and how many records there are."""
-    into, letters, count = Collected(limits_of(floor.settings)), Letters(), 0
+    into, poison, count = Collected(limits_of(floor.settings)), Letters(), 0
     for topic in (floor.topics.calls, floor.topics.agents, floor.topics.reference):
         for partition in range(topic.partitions):
             reader = Reader(into, (partition, topic.partitions))
             place = TopicPartition(topic.name, partition)
             async for records in read_partition(floor.broker, place):
                 for record in records:
-                    rule = _rule(floor, reader, record)
-                    if rule is not None:
-                        letters[place_of(record)] = rule
+                    if is_poison(record):
+                        poison[letter_key(record).decode()] = POISON
+                    else:
+                        _take(floor, into, reader, record)
                 count += len(records)
-    return into, letters, count
+    return into, {key.decode(): rule for key, rule in into.letters.items()} | poison, count
 
 
-def place_of(record: ConsumerRecord) -> str:
-    """The key of a record's dead letter."""
-    return f"{record.topic}/{record.partition}/{record.offset}"
+def is_poison(record: ConsumerRecord) -> bool:
+    """Whether a bug of `tests.chaos.worker` is hit by it."""
+    return UNDECODABLE in (record.value or b"") or DEFECT.encode() in (record.key or b"")
 
 
-def _rule(floor: Floor, reader: Reader, record: ConsumerRecord) -> str | None:
-    """By which rule the record is not counted; None if it is."""
-    if UNDECODABLE in (record.value or b"") or DEFECT.encode() in (record.key or b""):
-        return POISON
+def _take(floor: Floor, into: Collected, reader: Reader, record: ConsumerRecord) -> None:
     event = decode_one(record.value, record.headers)[0]
-    if record.topic == floor.topics.reference.name:
-        if isinstance(event, Refused):
-            return event.rule
-        return None if isinstance(event, REFERENCE_EVENTS) else "wrong_topic"
-    take = reader.take_call if record.topic == floor.topics.calls.name else reader.take_agent
-    refused = take(event, record.key, record.timestamp)
-    return refused.rule if refused else None
+    if record.topic == floor.topics.calls.name:
+        reader.take_call(event, record.key, record.timestamp, record)
+    elif record.topic == floor.topics.agents.name:
+        reader.take_agent(event, record.key, record.timestamp, record)
+    elif isinstance(event, Refused):
+        into.refuse(event.rule, record)
+    elif not isinstance(event, REFERENCE_EVENTS):
+        into.refuse("wrong_topic", record)
 
 
 def written_letters(records: Sequence[ConsumerRecord]) -> dict[str, list[str]]:
