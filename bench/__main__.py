@@ -8,7 +8,6 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from typing import Final
 
@@ -16,22 +15,14 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from bench import both_stages, latency, limit, memory, stock_faust
+from bench.candidates import CANDIDATES, Candidate
 from bench.inputs import Input, simulated
-from bench.place import Place, servers
+from bench.place import servers
 from bench.results import Results
 from cc_stream.errors import CcStreamError
 
-Figures = dict[str, float]
-Run = Callable[[Place, Input, str], Coroutine[None, None, Figures]]
-CANDIDATES: Final[dict[str, Run]] = {
-    "both_stages": both_stages.run,
-    "stock_faust": stock_faust.run,
-    "limit": limit.run,
-    "latency.1000": latency.run,
-    "memory": memory.run,
-}
-EVENTS: Final = 150_000
+EVENTS: Final = 300_000
+"""Of a replay: some seconds for one worker."""
 REPETITIONS: Final = 3
 SHOWN: Final = 4
 """Figures in the line of a repetition; the table has all."""
@@ -43,7 +34,11 @@ def main() -> int:
     # A topic has no leader for some milliseconds after it was made: aiokafka tells each attempt.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = Console()
-    chosen = [name for name in CANDIDATES if not asked.only or name.startswith(tuple(asked.only))]
+    chosen = {
+        name: candidate
+        for name, candidate in CANDIDATES.items()
+        if (name.startswith(tuple(asked.only)) if asked.only else not candidate.on_request)
+    }
     started = time.monotonic()
     try:
         with console.status("simulating contacts"):
@@ -55,45 +50,55 @@ def main() -> int:
         Console(stderr=True).print(f"bench: {error}", markup=False)
         return 1
     console.print(results.table())
-    console.print(f"{time.monotonic() - started:.0f} s; of {asked.repetitions} repetitions each")
+    console.print(results.aims())
+    console.print(f"{time.monotonic() - started:.0f} s; of {asked.repetitions} repetitions")
     if results.failed:
         console.print(f"failed, so nothing is written: {', '.join(results.failed)}")
         return 1
-    if len(chosen) == len(CANDIDATES):
+    if not asked.only:
         path = results.write({"events": asked.events, "repetitions": asked.repetitions})
         console.print(f"written: {path.parent.name}/{path.name}")
     return 0
 
 
-def _measure(console: Console, chosen: list[str], given: Input, repetitions: int) -> Results:
+def _measure(
+    console: Console, chosen: dict[str, Candidate], given: Input, repetitions: int
+) -> Results:
     results = Results()
     with ExitStack() as held:
         with console.status("starting Kafka and Redis"):
             place = held.enter_context(servers())
         for repetition in range(1, repetitions + 1):
-            for name in chosen:
-                title = f"{repetition}/{repetitions} {name}"
-                app_id = f"bench-{name.replace('.', '-')}-{repetition}"
+            for name, candidate in chosen.items():
+                if repetition > candidate.at_most:
+                    continue
+                title = f"{repetition}/{min(repetitions, candidate.at_most)} {name}"
+                app_id = f"bench-{name.replace('.', '-').replace('_', '-')}-{repetition}"
+                began = time.monotonic()
                 try:
                     with console.status(title):
-                        figures = asyncio.run(CANDIDATES[name](place, given, app_id))
+                        figures = asyncio.run(candidate.run(place, given, app_id))
                 except (CcStreamError, KafkaError, RedisError, OSError) as error:
                     console.print(f"{title} FAILED: {error!r}", markup=False)
                     results.failed.append(title)
                     continue
                 results.add(name, repetition, figures)
-                shown = ", ".join(f"{k} {v:,.1f}" for k, v in list(figures.items())[:SHOWN])
-                console.print(f"{title}: {shown}", highlight=False)
+                shown = ", ".join(f"{k} {v:,.2f}" for k, v in list(figures.items())[:SHOWN])
+                took = time.monotonic() - began
+                console.print(f"{title}: {shown} ({took:.0f} s)", highlight=False)
     return results
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    heads = [name.partition(".")[0] for name in CANDIDATES]
-    parser.add_argument("--only", action="append", choices=heads, help="may be repeated")
+    parser.add_argument("--only", action="append", help="may be repeated: the start of a name")
     parser.add_argument("--events", type=_positive, default=EVENTS, help="size of the replay")
     parser.add_argument("--repetitions", type=_positive, default=REPETITIONS)
-    return parser.parse_args()
+    asked = parser.parse_args()
+    for head in asked.only or ():
+        if not any(name.startswith(head) for name in CANDIDATES):
+            parser.error(f"no candidate begins with {head!r}: {', '.join(CANDIDATES)}")
+    return asked
 
 
 def _positive(text: str) -> int:

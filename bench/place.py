@@ -68,21 +68,27 @@ def servers() -> Iterator[Place]:
 @asynccontextmanager
 async def own_topics(place: Place, settings: Settings) -> AsyncIterator[None]:
     """The topics of a candidate; taken away afterwards, so that no later one pays for them."""
-    wanted = topics_of(settings)
-    await provision(place.broker, wanted)
+    await provision(place.broker, topics_of(settings))
+    async with topics_removed(place, settings.app_id):
+        yield
+    redis = Redis.from_url(place.redis)
+    await redis.flushdb()
+    await redis.aclose()
+
+
+@asynccontextmanager
+async def topics_removed(place: Place, name: str) -> AsyncIterator[None]:
+    """Take the topics whose names begin so away at the end."""
     try:
         yield
     finally:
         admin = AIOKafkaAdminClient(bootstrap_servers=place.broker)
         await admin.start()
         try:
-            names = [name for name in await admin.list_topics() if name.startswith(settings.app_id)]
-            await admin.delete_topics(names)
+            topics = [topic for topic in await admin.list_topics() if topic.startswith(name)]
+            await admin.delete_topics(topics)
         finally:
             await admin.close()
-        redis = Redis.from_url(place.redis)
-        await redis.flushdb()
-        await redis.aclose()
 
 
 @contextmanager
@@ -109,17 +115,30 @@ def child(module: str, *args: object) -> dict[str, float]:
     Raises:
         BenchError: it failed, or took too long.
     """
-    command = [sys.executable, "-m", module, *(str(arg) for arg in args)]
+    return figures_of([sys.executable, "-m", module, *(str(arg) for arg in args)])
+
+
+def figures_of(command: list[str]) -> dict[str, float]:
+    """Run a program; its last line of output is its figures as JSON.
+
+    Raises:
+        BenchError: it failed, or took too long.
+    """
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=True
         )
     except subprocess.CalledProcessError as error:
-        raise BenchError(f"{module} failed:\n{error.stderr[-2000:]}") from error
+        raise BenchError(f"{shown(command)} failed:\n{error.stderr[-2000:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{module} took longer than {CHILD_SECONDS} s") from error
+        raise BenchError(f"{shown(command)} took longer than {CHILD_SECONDS} s") from error
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
+
+
+def shown(command: list[str]) -> str:
+    """What of a command tells a reader which one it was."""
+    return next(part for part in command if part.startswith("bench"))
 
 
 def resident_bytes() -> int:
