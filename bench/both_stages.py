@@ -1,65 +1,100 @@
-"""Simulated contacts replayed through floor and board by one worker, Redis included.
+"""Simulated contacts replayed through floor and board by one worker or two, Redis included.
 
-The clock runs from the last look at which the worker had counted nothing until the status of the
-boards in Redis shows the last delta applied.
+The workers are there and have the reference data. The events lie ready in one transaction; the
+clock runs from its commit until the status of the boards in Redis shows the last delta applied.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from bench.inputs import Input, write
-from bench.place import BenchError, Place, cpu_seconds, own_topics, worker
+from bench.inputs import Input, Sent, held_back, write
+from bench.place import BenchError, Place, cpu_seconds, own_topics, ready, seen_by, worker
 from cc_stream.cli.demo_servers import WorkerProcess
-from cc_stream.cli.scrape import Scrape, scrape
+from cc_stream.cli.scrape import Scrape
 from cc_stream.config import Settings
 from cc_stream.installation import topics_of
 from cc_stream.sinks.redis_keys import Keys
 
-DEADLINE_SECONDS: Final = 180.0
+DEADLINE_SECONDS: Final = 240.0
 POLL_SECONDS: Final = 0.02
-START_POLL_SECONDS: Final = 0.05
 QUIET_SECONDS: Final = 1.5
 """A worker hears of new records with its next fetch; so long nothing may move at the end."""
+SETTLE_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 5.0
 
 
 class Mark(Struct, frozen=True):
-    """A moment: the clock, and the CPU that worker and broker have used until then."""
+    """A moment: the clock, and the CPU that workers and broker have used until then."""
 
     at: float
     worker_cpu: float
     broker_cpu: float
 
 
-async def run(place: Place, given: Input, name: str) -> dict[str, float]:
-    """Write the input, start a worker, and follow it to the end.
+async def run(workers: int, place: Place, given: Input, name: str) -> dict[str, float]:
+    """Start so many workers, and let them replay the input.
 
     Raises:
-        BenchError: it did not count everything in time.
+        BenchError: they did not count everything in time.
     """
     settings = place.settings(name)
     async with own_topics(place, settings):
-        records = given.records
-        await write(place.broker, topics_of(settings).calls.name, records)
-        with worker(place, settings) as process:
-            first = await _started(place, process)
-            last, at_end = await _drained(place, settings, process, len(records))
-    seconds, count = last.at - first.at, len(records)
-    transactions = at_end.total("cc_transaction_seconds_count") or 0
+        await write(place.broker, topics_of(settings).calls.name, given.reference)
+        with ExitStack() as running:
+            processes = [running.enter_context(worker(place, settings)) for _ in range(workers)]
+            return await replayed(place, settings, processes, given.events, len(given.reference))
+
+
+one_worker = partial(run, 1)
+two_workers = partial(run, 2)
+
+
+async def replayed(
+    place: Place,
+    settings: Settings,
+    processes: Sequence[WorkerProcess],
+    events: Sequence[Sent],
+    known: int,
+) -> dict[str, float]:
+    """Replay events on workers that have counted `known` records before; the figures.
+
+    Raises:
+        BenchError: they did not count everything in time.
+    """
+    await ready(settings, processes)
+    begun = await seen_by(processes)
+    async with held_back(place.broker, topics_of(settings).calls.name, events) as ready_made:
+        first = _mark(place, processes)
+        await ready_made.commit_transaction()
+    total = known + len(events)
+    last, ended = await _drained(place, settings, processes, total)
+    seconds, count = last.at - first.at, len(events)
+    await asyncio.sleep(SETTLE_SECONDS)
+    resting = _mark(place, processes)
+    await asyncio.sleep(IDLE_SECONDS)
+    rested = _mark(place, processes)
+    transactions = "cc_transaction_seconds_count"
+    done = (ended.total(transactions) or 0) - (begun.total(transactions) or 0)
     return {
         "events_per_second": count / seconds,
         "cpu_us_per_event": (last.worker_cpu - first.worker_cpu) / count * 1e6,
         "broker_cpu_us_per_event": (last.broker_cpu - first.broker_cpu) / count * 1e6,
-        "transactions_per_second": transactions / seconds,
+        "transactions_per_second": done / (seconds + QUIET_SECONDS),
         "seconds": seconds,
+        "idle_cpu_share": (rested.worker_cpu - resting.worker_cpu) / IDLE_SECONDS / len(processes),
     }
 
 
-def _mark(place: Place, process: WorkerProcess) -> Mark:
-    return Mark(time.perf_counter(), cpu_seconds(process.pid), cpu_seconds(place.broker_pid))
+def _mark(place: Place, processes: Sequence[WorkerProcess]) -> Mark:
+    used = sum(cpu_seconds(process.pid) for process in processes)
+    return Mark(time.perf_counter(), used, cpu_seconds(place.broker_pid))
 
 
 def _counted(seen: Scrape, name: str, **labels: str) -> float:
@@ -67,37 +102,28 @@ def _counted(seen: Scrape, name: str, **labels: str) -> float:
     return sum(s.value for s in named if labels.items() <= s.labels.items())
 
 
-async def _started(place: Place, process: WorkerProcess) -> Mark:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        mark = _mark(place, process)
-        if _counted(await asyncio.to_thread(scrape, [process.url]), "cc_records_total"):
-            return mark
-        await asyncio.sleep(START_POLL_SECONDS)
-    raise BenchError("the worker did not begin to count")
-
-
 async def _drained(
-    place: Place, settings: Settings, process: WorkerProcess, total: int
+    place: Place, settings: Settings, processes: Sequence[WorkerProcess], total: int
 ) -> tuple[Mark, Scrape]:
     """When the last delta was applied, and the metrics after that."""
     redis = Redis.from_url(place.redis)
     boards = range(topics_of(settings).deltas.partitions)
     keys = [Keys(settings.topic_prefix).shard(board) for board in boards]
     seen: list[tuple[int, str]] = []
-    last = _mark(place, process)
+    last = _mark(place, processes)
     looked = 0.0
     deadline = time.monotonic() + DEADLINE_SECONDS
     try:
         while time.monotonic() < deadline:
-            if not process.running:
-                raise BenchError(process.why_ended())
+            for process in processes:
+                if not process.running:
+                    raise BenchError(process.why_ended())
             now = await _positions(redis, keys)
             if now != seen:
-                seen, last = now, _mark(place, process)
+                seen, last = now, _mark(place, processes)
             elif time.perf_counter() - max(last.at, looked) > QUIET_SECONDS:
                 looked = time.perf_counter()  # seldom: the worker pays for a look
-                metrics = await asyncio.to_thread(scrape, [process.url])
+                metrics = await seen_by(processes)
                 if _is_done(metrics, total, sum(events for events, _ in now)):
                     return last, metrics
             await asyncio.sleep(POLL_SECONDS)

@@ -1,56 +1,52 @@
-"""Event to Redis at 1,000 events/s, as a wallboard sees it.
+"""Event to Redis at steady rates, as a wallboard sees it; and what a worker costs meanwhile.
 
-Contacts go in at their rate, stamped with the moment at which they are sent. Beside them ten probes
-a second: a contact that joins one of a few queues of our own. A probe's latency runs from just
-before it is handed to the producer until a reader of Redis, told by the change notices, has read
-`waiting_now` of that queue with the probe in it.
+A process of its own sends the events (`load.py`), stamped as they leave: a floor of 10,000 seats,
+contacts and agents, the same contacts faster than real. A probe's latency runs from its stamp until
+a reader of Redis, told by the change notices, has read `waiting_now` of its queue with it.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import partial
+from pathlib import Path
+from typing import Final
 
-import orjson
-from aiokafka import AIOKafkaProducer
+import msgspec
+from msgspec import Struct
 from redis.asyncio import Redis
 
-from bench.inputs import PARTITIONS, Input, write
-from bench.place import BenchError, Place, cpu_seconds, own_topics, worker
+from bench.inputs import AGENT_PARTITIONS, Input, copied_reference, timed, write
+from bench.load import QUEUES, Order, Told, quantile
+from bench.place import BenchError, Place, cpu_seconds, own_topics, ready, worker
 from cc_stream.cli.demo_servers import WorkerProcess
-from cc_stream.cli.scrape import quantile, scrape, since
 from cc_stream.config import Settings
-from cc_stream.events import DEFAULT_TENANT, to_rfc3339
+from cc_stream.events import DEFAULT_TENANT
 from cc_stream.installation import topics_of
-from cc_stream.partitioner import partition_of
 from cc_stream.sinks.redis_reader import RedisReader
 
-RATE: Final = 1_000
-PROBES: Final = 210
-PROBES_PER_SECOND: Final = 10
-QUEUES: Final = 30
-"""So many that a queue never has enough waiting to raise an alert."""
-WARM_SECONDS: Final = 3.0
-STEP_SECONDS: Final = 0.01
+SEATS: Final = 10_000
+"""Really some 110 events a second: at 1,000 the same contacts nine times as fast, and so on."""
+RATES: Final = (1_000, 5_000, 10_000)
+FLUSHES_MS: Final = (20, 50, 200)
+"""Beside the default of 100, which is measured at every rate."""
+FLUSH_RATE: Final = 5_000
+PROBES_PER_SECOND: Final = 100
+WARM_SECONDS: Final = 4.0
+SECONDS: Final = 12.0
 DEADLINE_SECONDS: Final = 30.0
-DELAY: Final = "cc_event_to_board_seconds"
+LOOK_SECONDS: Final = 0.01
+KEPT_UP: Final = 0.95
+"""A load below this share of its rate proves nothing."""
 
 
 class Probes:
-    """What was sent into each queue, and when a reader saw it."""
+    """When a reader saw so many waiting in each queue of ours."""
 
     def __init__(self, prefix: str) -> None:
         self.keys = {f"{prefix}:{DEFAULT_TENANT}:queue:probe-{n}:live": n for n in range(QUEUES)}
-        self.sent: list[list[float]] = [[] for _ in range(QUEUES)]
-        self.shown = [0] * QUEUES
-        self.delays_ms: list[float] = []
-
-    def see(self, queue: int, waiting: int) -> None:
-        """A reader has read that so many wait in a queue."""
-        now, sent = time.perf_counter(), self.sent[queue]
-        for number in range(self.shown[queue], min(waiting, len(sent))):
-            self.delays_ms.append((now - sent[number]) * 1000)
-        self.shown[queue] = max(self.shown[queue], waiting)
+        self.seen: list[list[float]] = [[] for _ in range(QUEUES)]
 
     async def follow(self, client: Redis, reader: RedisReader) -> None:
         """Read the queues of which a notice tells, for ever."""
@@ -64,136 +60,142 @@ class Probes:
                     for key in told:
                         pipe.hget(key, "waiting_now")
                     answers = await pipe.execute()
+                now = time.perf_counter()
                 for key, answer in zip(told, answers, strict=True):
-                    self.see(self.keys[key], int(answer or 0))
+                    seen = self.seen[self.keys[key]]
+                    seen.extend([now] * (int(answer or 0) - len(seen)))
+
+    def delays_ms(self, sent: Sequence[Sequence[float]]) -> list[float]:
+        """Of every probe that was seen; the n-th of a queue is seen when n wait there."""
+        return [
+            (seen - left) * 1_000
+            for of_queue, seen_there in zip(sent, self.seen, strict=True)
+            for left, seen in zip(of_queue, seen_there, strict=False)
+        ]
 
 
-async def run(place: Place, given: Input, name: str) -> dict[str, float]:
-    """Start a worker, load it, and send probes.
+class Reading(Struct, frozen=True):
+    """What was used and written until a moment."""
+
+    at: float
+    worker_cpu: float
+    redis_writes: int
+    metrics_bytes: int
+
+
+async def run(
+    rate: int, flush_seconds: float, place: Place, _given: Input, name: str
+) -> dict[str, float]:
+    """Start a worker, load it, and follow the probes.
 
     Raises:
-        BenchError: the worker ended, or a probe was never seen.
+        BenchError: the worker ended, the load did not keep up, or a probe was never seen.
     """
-    settings = place.settings(name)
-    async with own_topics(place, settings):
-        await write(place.broker, topics_of(settings).calls.name, given.reference)
-        with worker(place, settings) as process:
-            await _ready(process, settings)
-            return await _measured(place, given, settings, process)
-
-
-async def _ready(process: WorkerProcess, settings: Settings) -> None:
+    settings = place.settings(name, flush_seconds=flush_seconds)
     wanted = topics_of(settings)
-    sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        seen = await asyncio.to_thread(scrape, [process.url])
-        if seen.total("cc_shards_owned") == sum(topic.partitions for topic in sources):
-            return
-        await asyncio.sleep(0.1)
-    raise BenchError(f"the worker did not take its shards in {DEADLINE_SECONDS:.0f} s")
+    async with own_topics(place, settings):
+        await write(place.broker, wanted.calls.name, copied_reference(SEATS))
+        agents = copied_reference(SEATS, AGENT_PARTITIONS)
+        await write(place.broker, wanted.agents.name, agents)
+        with worker(place, settings) as process:
+            await ready(settings, [process])
+            return await _measured(place, settings, process, rate)
+
+
+BY_RATE: Final = {rate: partial(run, rate, 0.1) for rate in RATES}
+BY_FLUSH_MS: Final = {ms: partial(run, FLUSH_RATE, ms / 1_000) for ms in FLUSHES_MS}
+
+
+def _order(place: Place, settings: Settings, rate: int) -> Path:
+    count = int(max(RATES) * (WARM_SECONDS + SECONDS + 1))
+    topics = topics_of(settings)
+    order = Order(
+        place.broker,
+        topics.calls.name,
+        topics.agents.name,
+        timed(count, SEATS)[: int(rate * (WARM_SECONDS + SECONDS + 1))],
+        rate,
+        WARM_SECONDS,
+        SECONDS,
+        PROBES_PER_SECOND,
+    )
+    path = place.folder / f"{settings.app_id}.load"
+    path.write_bytes(msgspec.msgpack.encode(order))
+    return path
 
 
 async def _measured(
-    place: Place, given: Input, settings: Settings, process: WorkerProcess
+    place: Place, settings: Settings, process: WorkerProcess, rate: int
 ) -> dict[str, float]:
     probes = Probes(settings.topic_prefix)
     client = Redis.from_url(place.redis)
     reader = RedisReader(Redis.from_url(place.redis), settings.topic_prefix)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=place.broker, enable_idempotence=True, compression_type="lz4"
-    )
-    await producer.start()
     following = asyncio.create_task(probes.follow(client, reader))
-    load = _Load(producer, topics_of(settings).calls.name, given)
+    path = await asyncio.to_thread(_order, place, settings, rate)
+    load = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.load", str(path), stdout=asyncio.subprocess.PIPE
+    )
     try:
-        await load.run(WARM_SECONDS, None)
-        before = await asyncio.to_thread(scrape, [process.url])
-        started, cpu, sent = time.perf_counter(), cpu_seconds(process.pid), load.sent
-        await load.run(PROBES / PROBES_PER_SECOND, probes)
-        seconds = time.perf_counter() - started
-        cpu, sent = cpu_seconds(process.pid) - cpu, load.sent - sent
-        await _all_seen(probes, process)
-        after = await asyncio.to_thread(scrape, [process.url])
+        telling = asyncio.create_task(load.communicate())
+        await asyncio.sleep(WARM_SECONDS + 1)
+        before = await _reading(place, settings, process, client)
+        out, _ = await telling
+        after = await _reading(place, settings, process, client)
+        told = msgspec.json.decode(out, type=Told)
+        await _all_seen(probes, told, process)
     finally:
+        if load.returncode is None:
+            load.kill()
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-        await producer.stop()
         await reader.close()
         await client.aclose()
-    own = since(before.buckets(DELAY), after.buckets(DELAY))
+        path.unlink()
+    if told.sent < KEPT_UP * rate * told.seconds:
+        raise BenchError(f"the load sent {told.sent / told.seconds:,.0f} events/s, not {rate:,}")
+    delays, seconds = probes.delays_ms(told.probes), after.at - before.at
     return {
-        "p50_ms": _quantile(probes.delays_ms, 0.5),
-        "p99_ms": _quantile(probes.delays_ms, 0.99),
-        "max_ms": max(probes.delays_ms),
-        "probes": len(probes.delays_ms),
-        "events_per_second": sent / seconds,
-        "worker_p50_ms": (quantile(0.5, own) or 0.0) * 1000,
-        "worker_p99_ms": (quantile(0.99, own) or 0.0) * 1000,
-        "worker_cpu_share": cpu / seconds,
+        "p50_ms": quantile(delays, 0.5),
+        "p99_ms": quantile(delays, 0.99),
+        "p999_ms": quantile(delays, 0.999),
+        "worker_cpu_share": (after.worker_cpu - before.worker_cpu) / seconds,
+        "probes": len(delays),
+        "events_per_second": told.sent / told.seconds,
+        "load_late_p99_ms": told.late_p99_ms,
+        "load_late_max_ms": told.late_max_ms,
+        "redis_writes_per_second": (after.redis_writes - before.redis_writes) / seconds,
+        "metrics_bytes_per_second": (after.metrics_bytes - before.metrics_bytes) / seconds,
     }
 
 
-async def _all_seen(probes: Probes, process: WorkerProcess) -> None:
+async def _reading(
+    place: Place, settings: Settings, process: WorkerProcess, client: Redis
+) -> Reading:
+    topic = topics_of(settings).metrics.name
+    logs = (place.folder / "kafka" / "data").glob(f"{topic}-*/*.log")
+    return Reading(
+        time.perf_counter(),
+        cpu_seconds(process.pid),
+        await _redis_writes(client),
+        sum(log.stat().st_size for log in logs),
+    )
+
+
+async def _redis_writes(client: Redis) -> int:
+    """Commands that wrote, also those inside of a script."""
+    commands = await client.command()
+    stats = await client.info("commandstats")
+    writing = {name for name, of in commands.items() if "write" in of["flags"]}
+    calls = {name.removeprefix("cmdstat_"): of["calls"] for name, of in stats.items()}
+    return sum(int(n) for name, n in calls.items() if name in writing)
+
+
+async def _all_seen(probes: Probes, told: Told, process: WorkerProcess) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while len(probes.delays_ms) < PROBES:
+    total = sum(map(len, told.probes))
+    while (seen := len(probes.delays_ms(told.probes))) < total:
         if not process.running:
             raise BenchError(process.why_ended())
         if time.monotonic() > deadline:
-            raise BenchError(f"{len(probes.delays_ms)} of {PROBES} probes were seen in Redis")
-        await asyncio.sleep(STEP_SECONDS)
-
-
-def _quantile(values: Sequence[float], q: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
-
-
-class _Load:
-    """Sends contacts at a steady rate, in the order of the input, each with the present time."""
-
-    def __init__(self, producer: AIOKafkaProducer, topic: str, given: Input) -> None:
-        self._producer = producer
-        self._topic = topic
-        self._events = iter(given.events)
-        self.sent = 0
-
-    async def run(self, seconds: float, probes: Probes | None) -> None:
-        """Send for so long; into the queues of `probes` ten a second, one after the other."""
-        started = time.perf_counter()
-        begun, probed = self.sent, 0
-        under_way: list[Any] = []
-        while (spent := time.perf_counter() - started) < seconds:
-            while self.sent - begun < spent * RATE:
-                under_way.append(await self._send(*next(self._events)))
-            if probes is not None and probed < min(spent * PROBES_PER_SECOND, PROBES):
-                under_way.append(await self._probe(probes, probed))
-                probed += 1
-            await asyncio.sleep(STEP_SECONDS)
-        while probes is not None and probed < PROBES:
-            under_way.append(await self._probe(probes, probed))
-            probed += 1
-        await asyncio.gather(*under_way)
-
-    async def _send(self, partition: int, key: bytes, value: bytes) -> Any:
-        head, _, rest = value.partition(b'"time":"')
-        _, _, tail = rest.partition(b'"')
-        stamp = to_rfc3339(time.time_ns() // 1_000_000).encode()
-        self.sent += 1
-        fresh = b"".join((head, b'"time":"', stamp, b'"', tail))
-        return await self._producer.send(self._topic, fresh, key, partition)
-
-    async def _probe(self, probes: Probes, number: int) -> Any:
-        contact, queue = f"probe-contact-{number}", number % QUEUES
-        event = {
-            "specversion": "1.0",
-            "source": "/bench/probes",
-            "id": contact,
-            "type": "cc.call.queued.v1",
-            "time": to_rfc3339(time.time_ns() // 1_000_000),
-            "data": {"contact_id": contact, "queue": f"probe-{queue}"},
-        }
-        key, value = contact.encode(), orjson.dumps(event)
-        self.sent += 1
-        probes.sent[queue].append(time.perf_counter())
-        return await self._producer.send(self._topic, value, key, partition_of(key, PARTITIONS))
+            raise BenchError(f"{seen} of {total} probes were seen in Redis")
+        await asyncio.sleep(LOOK_SECONDS)

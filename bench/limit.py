@@ -1,6 +1,8 @@
-"""The limit: a bare aiokafka loop with the same decoding and the same pure core, nothing durable.
+"""The limit: a bare aiokafka loop with the same decoding and the same pure core of both stages.
 
-No Faust, no transaction, no changelog, no board: what is learned is thrown away ten times a second.
+In it: `getmany`, `decode_chunk`, `admit_call`, `Deltas.add`; ten times a second `split`, `encode`,
+and on the board's side `decode`, `Rows.add`, `Rows.spread`. Not in it: Faust, transactions,
+changelogs, contact records, dead letters, the deltas topic, and everything that is shown.
 """
 
 import asyncio
@@ -16,9 +18,12 @@ from bench.inputs import PARTITIONS, Input, write
 from bench.place import Place, child, own_topics
 from cc_stream.admit import Admitted, Ledger, Limits, admit_call
 from cc_stream.contracts import decode_chunk
-from cc_stream.deltas import Deltas, split
+from cc_stream.deltas import Batch, Deltas, decode, encode, split
 from cc_stream.events import Event, Refused
 from cc_stream.installation import topics_of
+from cc_stream.reference import DEFAULT_TERMS
+from streams.board.rows import Rows
+from streams.floor.intake import FINE_FOR_MS
 
 FLUSH_SECONDS: Final = 0.1
 
@@ -33,11 +38,12 @@ async def run(place: Place, given: Input, name: str) -> dict[str, float]:
     async with own_topics(place, settings):
         topic = topics_of(settings).calls.name
         await write(place.broker, topic, given.records)
-        return await asyncio.to_thread(child, __name__, place.broker, topic, len(given.records))
+        counts = len(given.reference), len(given.records)
+        return await asyncio.to_thread(child, __name__, place.broker, topic, *counts)
 
 
-async def consume(bootstrap: str, topic: str, total: int) -> dict[str, float]:
-    """Read `total` records, apply them, and say how fast that was."""
+async def consume(bootstrap: str, topic: str, known: int, total: int) -> dict[str, float]:
+    """Read `total` records, apply them, and say how fast that was after the `known` ones."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -49,41 +55,55 @@ async def consume(bootstrap: str, topic: str, total: int) -> dict[str, float]:
     consumer.assign(places)
     await consumer.seek_to_beginning()
     ledgers = {tp.partition: Ledger(Limits(), (tp.partition, PARTITIONS)) for tp in places}
-    deltas, flushed, seen, admitted = Deltas(), 0.0, 0, 0
-    started, cpu = time.perf_counter(), time.process_time()
+    now_ms = time.time_ns() // 1_000_000
+    boards = [Rows(now_ms, lambda _entity: DEFAULT_TERMS) for _ in range(PARTITIONS)]
+    deltas, seen, warm = Deltas(), 0, 0
+    started = cpu = flushed = 0.0
     while seen < total:
         fetched = await consumer.getmany(timeout_ms=200, max_records=5_000)
         for tp, records in fetched.items():
-            admitted += _apply(ledgers[tp.partition], deltas, records)
+            deltas.fine_from_ms = records[0].timestamp - FINE_FOR_MS
+            _apply(ledgers[tp.partition], deltas, records)
             seen += len(records)
-        if time.perf_counter() - flushed > FLUSH_SECONDS:
-            split(deltas, PARTITIONS)
+        if not warm and seen >= known:
+            warm, started, cpu = seen, time.perf_counter(), time.process_time()
+        if seen >= total or time.perf_counter() - flushed > FLUSH_SECONDS:
+            _pass_on(deltas, boards)
             deltas, flushed = Deltas(), time.perf_counter()
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     await consumer.stop()
     return {
-        "events_per_second": seen / seconds,
-        "cpu_us_per_event": cpu / seen * 1e6,
-        "admitted": admitted,
+        "events_per_second": (seen - warm) / seconds,
+        "cpu_us_per_event": cpu / (seen - warm) * 1e6,
     }
 
 
-def _apply(ledger: Ledger, deltas: Deltas, records: list[Any]) -> int:
-    admitted = 0
+def _apply(ledger: Ledger, deltas: Deltas, records: list[Any]) -> None:
     outcomes, _ = decode_chunk(records)
     for record, outcome in zip(records, outcomes, strict=True):
         if type(outcome) is Refused:
             continue
         verdict = admit_call(ledger, cast("Event", outcome), record.key, record.timestamp)
         if type(verdict) is Admitted:
-            admitted += 1
             for fact in verdict.change.taken_back:
                 deltas.add(fact, verdict.log[0], -1)
             for fact in verdict.change.added:
                 deltas.add(fact, verdict.log[0], 1)
-    return admitted
+
+
+def _pass_on(deltas: Deltas, boards: list[Rows]) -> None:
+    for board, parts in split(deltas, PARTITIONS).items():
+        rows = boards[board]
+        for vectors, times in parts:
+            batch = decode(encode(Batch("", 0, 0, {}, None, True, 0, vectors, times, [])))
+            for name, pane, flat in batch.vectors:
+                vector = dict(zip(flat[::2], flat[1::2], strict=True))
+                rows.add(name, pane, vector, from_agents=False)
+            for name, state, start_ms, end_ms, n in batch.times:
+                rows.spread(name, state, start_ms, end_ms, n)
 
 
 if __name__ == "__main__":
     gc.set_threshold(100_000, 50, 100)  # as the worker
-    print(json.dumps(asyncio.run(consume(sys.argv[1], sys.argv[2], int(sys.argv[3])))))
+    arguments = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    print(json.dumps(asyncio.run(consume(*arguments))))

@@ -1,10 +1,12 @@
 """Where a candidate runs: the servers, topics of its own, a worker or another process."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ from redis.asyncio import Redis
 from bench.inputs import PARTITIONS
 from cc_stream.cli.demo_servers import WorkerProcess
 from cc_stream.cli.options import export
+from cc_stream.cli.scrape import Scrape, scrape
 from cc_stream.config import PREFIX, Settings, load_settings
 from cc_stream.errors import CcStreamError
 from cc_stream.installation import topics_of
@@ -27,6 +30,9 @@ from cc_stream.local.redis import RedisServer
 from cc_stream.topics import provision
 
 CHILD_SECONDS: Final = 180
+READY_SECONDS: Final = 60.0
+READY_LOOK_SECONDS: Final = 0.5
+"""As often as a worker measures its lag: one that was read is one that was measured anew."""
 
 
 class BenchError(CcStreamError):
@@ -41,14 +47,15 @@ class Place(Struct, frozen=True):
     folder: Path
     broker_pid: int
 
-    def settings(self, name: str) -> Settings:
-        """Defaults of the product, with topics, group and keys of this name."""
+    def settings(self, name: str, **others: object) -> Settings:
+        """Defaults of the product but for `others`; topics, group and keys of this name."""
         return load_settings(
             broker=self.broker,
             redis=self.redis,
             app_id=name,
             topic_prefix=name,
             calls_partitions=PARTITIONS,
+            **others,
         )
 
 
@@ -98,15 +105,41 @@ def worker(place: Place, settings: Settings) -> Iterator[WorkerProcess]:
     Raises:
         LocalServerError: it did not start.
     """
-    names = ("app_id", "topic_prefix", "calls_partitions", "broker")
+    names = ("app_id", "topic_prefix", "calls_partitions", "broker", "flush_seconds")
     given = {name: getattr(settings, name) for name in names} | {"redis": place.redis}
     export(given)
     try:
-        with WorkerProcess(place.folder / settings.app_id, free_port()) as process:
+        port = free_port()
+        with WorkerProcess(place.folder / f"{settings.app_id}-{port}", port) as process:
             yield process
     finally:
         for name in given:
             os.environ.pop(PREFIX + name.upper(), None)
+
+
+async def seen_by(workers: Sequence[WorkerProcess]) -> Scrape:
+    """What they expose now, together."""
+    return await asyncio.to_thread(scrape, [process.url for process in workers])
+
+
+async def ready(settings: Settings, workers: Sequence[WorkerProcess]) -> None:
+    """Wait until every worker has its part of the shards, and nothing is left to read.
+
+    Raises:
+        BenchError: that took too long.
+    """
+    wanted = topics_of(settings)
+    sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
+    shards = sum(topic.partitions for topic in sources)
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        each = [await seen_by([process]) for process in workers]
+        owned = [seen.total("cc_shards_owned") or 0 for seen in each]
+        lag = sum(seen.total("cc_shard_lag_records") or 0 for seen in each)
+        if sum(owned) == shards and all(owned) and not lag:
+            return
+        await asyncio.sleep(READY_LOOK_SECONDS)
+    raise BenchError(f"the workers did not take their shards in {READY_SECONDS:.0f} s: {owned}")
 
 
 def child(module: str, *args: object) -> dict[str, float]:
