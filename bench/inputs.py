@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -46,10 +47,10 @@ class Input(Struct, frozen=True):
         return self.reference + self.events
 
 
-def _floor(seats: int) -> tuple[SimulationSettings, int]:
+def _floor(seats: int, hours_ago: int = OPENED_HOURS_AGO) -> tuple[SimulationSettings, int]:
     """A floor without faults, and when it opened."""
     settings = SimulationSettings(seats=seats, faults=NO_FAULTS)
-    return settings, time.time_ns() // 1_000_000 - OPENED_HOURS_AGO * 3_600_000
+    return settings, time.time_ns() // 1_000_000 - hours_ago * 3_600_000
 
 
 def _calls(settings: SimulationSettings, from_ms: int) -> Iterator[Sent]:
@@ -58,11 +59,18 @@ def _calls(settings: SimulationSettings, from_ms: int) -> Iterator[Sent]:
             yield partition_of(arrival.key, PARTITIONS), arrival.key, arrival.value
 
 
-def copied_reference(seats: int, partitions: int = PARTITIONS) -> list[Sent]:
+def history(count: int, seats: int, hours_ago: int) -> Iterator[Sent]:
+    """The first `count` events of contacts of a floor that opened so long ago; nothing is kept."""
+    return islice(_calls(*_floor(seats, hours_ago)), count)
+
+
+def copied_reference(
+    seats: int, partitions: int = PARTITIONS, hours_ago: int = OPENED_HOURS_AGO
+) -> list[Sent]:
     """Rosters and queue settings of such a floor, in every partition."""
     return [
         (partition, record.key, record.value)
-        for record in reference(*_floor(seats))
+        for record in reference(*_floor(seats, hours_ago))
         for partition in range(partitions)
     ]
 
