@@ -8,6 +8,8 @@ BIN := .venv/bin
 # uv from the PATH, or one of our own in .uv/
 UV := $(shell command -v uv || echo .uv/bin/uv)
 ENV := .venv/.up-to-date
+BENCH := .data/bench/venv
+BENCH_ENV := $(BENCH)/.up-to-date
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,8 +47,13 @@ lint: $(ENV) ## style, types and the import law
 fuzz: $(ENV) ## bad input for every parser, a million; N= of them, SEED= to repeat
 	$(BIN)/python -m tests.fuzz$(if $(N), --inputs $(N))$(if $(SEED), --seed $(SEED))
 
-bench: $(ENV) ## throughput, latency and memory on a real Kafka; ONLY=both_stages|stock_faust|limit|latency|memory
-	$(BIN)/python -m bench$(if $(ONLY), --only '$(ONLY)')
+bench: $(BENCH_ENV) ## throughput, latency, memory on a real Kafka against others; ONLY=flat|latency|…
+	$(BENCH)/bin/python -m bench$(if $(ONLY), --only '$(ONLY)')
+
+# The product without its tests, and what it is compared with: an environment of its own.
+$(BENCH_ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
+	UV_PROJECT_ENVIRONMENT=$(BENCH) $(UV) sync --frozen --all-extras --no-default-groups --group bench
+	@touch $@
 
 chaos: $(ENV) ## faults drawn from a seed on real servers, then every value compared; SEED= FAULTS= WORKERS=
 	$(BIN)/python -m tests.chaos$(if $(SEED), --seed $(SEED))$(if $(FAULTS), --faults $(FAULTS))$\

@@ -137,7 +137,9 @@ async def _drained(
     finally:
         await redis.aclose()
     shown = sum(events for events, _ in seen)
-    raise BenchError(f"after {DEADLINE_SECONDS:.0f} s the boards show {shown:,} events of {total:,}")
+    raise BenchError(
+        f"after {DEADLINE_SECONDS:.0f} s the boards show {shown:,} events of {total:,}"
+    )
 
 
 async def _positions(redis: Redis, keys: list[str]) -> list[tuple[int, str]]:

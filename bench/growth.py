@@ -77,7 +77,7 @@ def by_hours() -> dict[int, float]:
     return found
 
 
-def slope(cost: Mapping[float, float]) -> float:
+def slope(cost: Mapping[int, float] | Mapping[float, float]) -> float:
     """The least-squares slope, as a share of the mean cost by unit of the key."""
     x, y = fmean(cost), fmean(cost.values())
     return sum((k - x) * (v - y) for k, v in cost.items()) / sum((k - x) ** 2 for k in cost) / y

@@ -183,7 +183,7 @@ async def _reading(
 
 async def _redis_writes(client: Redis) -> int:
     """Commands that wrote, also those inside of a script."""
-    commands = await client.command()
+    commands = await client.command()  # type: ignore[no-untyped-call]
     stats = await client.info("commandstats")
     writing = {name for name, of in commands.items() if "write" in of["flags"]}
     calls = {name.removeprefix("cmdstat_"): of["calls"] for name, of in stats.items()}

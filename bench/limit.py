@@ -26,6 +26,7 @@ from streams.board.rows import Rows
 from streams.floor.intake import FINE_FOR_MS
 
 FLUSH_SECONDS: Final = 0.1
+HISTORY: Final = True
 
 
 async def run(place: Place, given: Input, name: str) -> dict[str, float]:
@@ -95,7 +96,7 @@ def _pass_on(deltas: Deltas, boards: list[Rows]) -> None:
     for board, parts in split(deltas, PARTITIONS).items():
         rows = boards[board]
         for vectors, times in parts:
-            batch = decode(encode(Batch("", 0, 0, {}, None, True, 0, vectors, times, [])))
+            batch = decode(encode(Batch("", 0, 0, {}, None, HISTORY, 0, vectors, times, [])))
             for name, pane, flat in batch.vectors:
                 vector = dict(zip(flat[::2], flat[1::2], strict=True))
                 rows.add(name, pane, vector, from_agents=False)

@@ -74,7 +74,9 @@ class Load:
             wanted = int(spent * order.rate)
             if wanted > self.sent:
                 late_ms.append((spent - self.sent / order.rate) * 1_000)
-                await self._send(wanted, int((spent - order.warm_seconds) * order.probes_per_second))
+                await self._send(
+                    wanted, int((spent - order.warm_seconds) * order.probes_per_second)
+                )
             await asyncio.sleep(STEP_SECONDS)
         await asyncio.gather(*self.under_way)
         late = quantile(late_ms, 0.99), max(late_ms)
@@ -92,9 +94,7 @@ class Load:
             topic = self.order.agents if of_agents else self.order.calls
             self._append(batches, topic, partition, key, b"".join((head, stamp, tail)))
         for (topic, partition), batch in batches.items():
-            self.under_way.append(
-                await self.producer.send_batch(batch, topic, partition=partition)
-            )
+            self.under_way.append(await self.producer.send_batch(batch, topic, partition=partition))
 
     def _append(
         self, batches: dict[tuple[str, int], Any], topic: str, partition: int, key: bytes, v: bytes

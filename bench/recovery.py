@@ -132,7 +132,10 @@ async def _nowhere(_tp: TopicPartition, _offset: int) -> None:
 if __name__ == "__main__":
     gc.set_threshold(100_000, 50, 100)  # as the worker
     asked = load_settings(
-        broker=sys.argv[1], app_id=sys.argv[2], topic_prefix=sys.argv[2], calls_partitions=PARTITIONS
+        broker=sys.argv[1],
+        app_id=sys.argv[2],
+        topic_prefix=sys.argv[2],
+        calls_partitions=PARTITIONS,
     )
     with TemporaryDirectory() as empty:
         print(json.dumps(asyncio.run(load(asked, empty))))

@@ -131,7 +131,7 @@ def _flat(figures: dict[str, list[float]]) -> Iterator[tuple[str, float]]:
 
 def rounded(value: float) -> float:
     """Four digits say more than the measurement does."""
-    return float(f"{value:.4g}") if abs(value) < 1_000 else round(value)  # noqa: PLR2004 - digits
+    return float(f"{value:.4g}") if abs(value) < 1_000 else round(value)
 
 
 def texts(values: list[float]) -> list[str]:

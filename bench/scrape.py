@@ -22,6 +22,7 @@ from bench.place import BenchError, Place, child
 from cc_stream.sinks.prometheus import PrometheusSink
 from cc_stream.sinks.sink import Update
 from cc_stream.telemetry import Telemetry
+from cc_stream.view import View  # noqa: TC001 - a block for one name hides more than it saves
 
 SERIES: Final = (2_000, 20_000)
 SCRAPES: Final = 5
@@ -56,16 +57,16 @@ def _shown() -> Update:
 
 def _of_agents(update: Update, count: int) -> Update:
     """The same with the views of so many agents, under other names when they run out."""
-    agents: dict[object, list[object]] = {}
+    agents: dict[str, list[View]] = {}
     for view in update.views:
         if view.entity.kind == "agent":
-            agents.setdefault(view.entity, []).append(view)
+            agents.setdefault(view.entity.id, []).append(view)
     known = list(agents.values())
     views = []
     for number in range(count):
         for view in known[number % len(known)]:
-            entity = structs.replace(view.entity, id=f"agent-{number}")  # type: ignore[attr-defined]
-            views.append(structs.replace(view, entity=entity))  # type: ignore[type-var]
+            entity = structs.replace(view.entity, id=f"agent-{number}")
+            views.append(structs.replace(view, entity=entity))
     return structs.replace(update, views=views, whole=True)
 
 

@@ -1,7 +1,7 @@
 """The topics: the one place that knows their names, partitions, keys and configuration."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,7 +133,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def provision(
     bootstrap: str,
-    wanted: Topics,
+    wanted: Iterable[Topic],
     *,
     replication: int = -1,
     security: Mapping[str, Any] | None = None,

@@ -25,7 +25,8 @@ from cc_stream.config import load_settings
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topic, provision
 from streams.broker import Broker
-from streams.driver import GroupSettings, create_app, run as run_app
+from streams.driver import GroupSettings, create_app
+from streams.driver import run as run_app
 from streams.owner import Owner
 from streams.shard import Shard
 
@@ -72,11 +73,9 @@ class Progress:
 
     async def follow(self) -> None:
         """Look every few milliseconds."""
-        while (warm := self._counted(Floor)) < FULL.warm:
-            await asyncio.sleep(LOOK_SECONDS)
+        warm = await self._until(Floor, FULL.warm)
         started, cpu = time.perf_counter(), time.process_time()
-        while self._counted(Board) < FULL.total:
-            await asyncio.sleep(LOOK_SECONDS)
+        await self._until(Board, FULL.total)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         boards = [s.stage for s in self.owner.live() if isinstance(s.stage, Board)]
         dump(self.panes, (pane for board in boards for pane in board.panes.all.items()))
@@ -87,6 +86,12 @@ class Progress:
         }
         print(json.dumps(figures), flush=True)
         os._exit(0)
+
+    async def _until(self, kind: type[Floor] | type[Board], wanted: int) -> int:
+        """Wait until the stages of a kind have counted so many, and how many they have."""
+        while (counted := self._counted(kind)) < wanted:  # noqa: ASYNC110 - none of them tells
+            await asyncio.sleep(LOOK_SECONDS)
+        return counted
 
     def _counted(self, kind: type[Floor] | type[Board]) -> int:
         stages = (shard.stage for shard in self.owner.live())

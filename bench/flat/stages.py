@@ -9,6 +9,7 @@ from msgspec import Struct
 from bench.flat.calls import Pane, Sums
 from bench.flat.core import Batch, Combined, Panes, calls_of, decode, encode
 from cc_stream.errors import CcStreamError
+from cc_stream.events import Refused
 from cc_stream.topics import Topic
 from streams.stage import Cut, Record, Write
 
@@ -32,6 +33,7 @@ class Floor:
     """Combines calls by agent and window, and tells the boards at every flush."""
 
     name = "floor"
+    proves_order = False
     data_as_of_ms = 0
 
     def __init__(self, topics: FlatTopics, partition: int) -> None:
@@ -56,6 +58,14 @@ class Floor:
         self.combined.add(calls_of(records))
         self.counted += len(records)
 
+    def bury(self, record: Record, refused: Refused) -> None:
+        """See Stage.
+
+        Raises:
+            CcStreamError: always. Flat work has no dead letters.
+        """
+        raise CcStreamError(f"the record at {record.offset} cannot be read: {refused.detail}")
+
     def is_dirty(self, _now_ms: int) -> bool:
         """See Stage."""
         return self.combined.calls > 0
@@ -76,6 +86,7 @@ class Board:
     """Keeps the windows of agents and teams."""
 
     name = "board"
+    proves_order = True
     data_as_of_ms = 0
 
     def __init__(self, topics: FlatTopics, partition: int) -> None:
@@ -111,6 +122,14 @@ class Board:
         self.numbers[batch.source] = batch.number
         self.panes.add(batch.rows)
         self.counted += batch.calls
+
+    def bury(self, record: Record, refused: Refused) -> None:
+        """See Stage.
+
+        Raises:
+            CcStreamError: always. Flat work has no dead letters.
+        """
+        raise CcStreamError(f"the record at {record.offset} cannot be read: {refused.detail}")
 
     def is_dirty(self, now_ms: int) -> bool:
         """See Stage."""

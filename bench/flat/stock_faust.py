@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import faust
 
-from bench.flat.calls import PANE_MS, FIFTIETH, check, dump, provide
+from bench.flat.calls import FIFTIETH, PANE_MS, check, dump, provide
 from bench.inputs import PARTITIONS, Input
 from bench.place import Place, child, topics_removed
 
@@ -67,6 +67,12 @@ def _dump(tables: dict[str, Any], path: Path) -> None:
     dump(path, (((kind, key[0], round(key[1][0] * 1000)), sums) for kind, key, sums in stored))
 
 
+def _by_call_time(store: Any) -> Any:
+    """The store as windows by the call's own time."""
+    windows = store.tumbling(PANE_MS / 1_000, expires=KEPT_SECONDS, key_index=False)
+    return windows.relative_to(lambda event: event.value.time_ms / 1_000)
+
+
 def app_of(bootstrap: str, name: str, path: Path) -> faust.App:
     """An app that prints its figures at the end of the slice, and ends the process."""
     app = faust.App(
@@ -78,13 +84,10 @@ def app_of(bootstrap: str, name: str, path: Path) -> faust.App:
     )
     calls = app.topic(FIFTIETH.topic, value_type=Call, key_serializer="raw")
     kinds = ("agent", "team")
-    stores = {kind: app.Table(f"{kind}s", default=_nothing, partitions=PARTITIONS) for kind in kinds}
-    agents, teams = (
-        table.tumbling(PANE_MS / 1000, expires=KEPT_SECONDS, key_index=False).relative_to(
-            lambda event: event.value.time_ms / 1000
-        )
-        for table in stores.values()
-    )
+    stores = {
+        kind: app.Table(f"{kind}s", default=_nothing, partitions=PARTITIONS) for kind in kinds
+    }
+    agents, teams = (_by_call_time(store) for store in stores.values())
     seen, started, cpu = 0, 0.0, 0.0
 
     async def count(stream: Any) -> None:
