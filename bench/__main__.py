@@ -37,7 +37,7 @@ def main() -> int:
     chosen = {
         name: candidate
         for name, candidate in CANDIDATES.items()
-        if (name.startswith(tuple(asked.only)) if asked.only else not candidate.on_request)
+        if (_is_named(name, asked.only) if asked.only else not candidate.on_request)
     }
     started = time.monotonic()
     try:
@@ -89,15 +89,21 @@ def _measure(
     return results
 
 
+def _is_named(name: str, heads: list[str]) -> bool:
+    return any(name == head or name.startswith(f"{head}.") for head in heads)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--only", action="append", help="may be repeated: the start of a name")
+    parser.add_argument(
+        "--only", action="append", help="a name, or its levels before a dot; may be repeated"
+    )
     parser.add_argument("--events", type=_positive, default=EVENTS, help="size of the replay")
     parser.add_argument("--repetitions", type=_positive, default=REPETITIONS)
     asked = parser.parse_args()
     for head in asked.only or ():
-        if not any(name.startswith(head) for name in CANDIDATES):
-            parser.error(f"no candidate begins with {head!r}: {', '.join(CANDIDATES)}")
+        if not any(_is_named(name, [head]) for name in CANDIDATES):
+            parser.error(f"no candidate is called {head!r}: {', '.join(CANDIDATES)}")
     return asked
 
 

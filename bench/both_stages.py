@@ -93,7 +93,7 @@ async def replayed(
         "events_per_second": count / seconds,
         "cpu_us_per_event": (last.worker_cpu - first.worker_cpu) / count * 1e6,
         "broker_cpu_us_per_event": (last.broker_cpu - first.broker_cpu) / count * 1e6,
-        "transactions_per_second": done / (seconds + QUIET_SECONDS),
+        "transactions_per_second": done / seconds,
         "seconds": seconds,
         "idle_cpu_share": (rested.worker_cpu - resting.worker_cpu) / IDLE_SECONDS / len(processes),
     }

@@ -11,7 +11,7 @@ import math
 import sys
 import time
 import urllib.request
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 from prometheus_client import generate_latest
@@ -22,7 +22,9 @@ from bench.place import BenchError, Place, child
 from cc_stream.sinks.prometheus import PrometheusSink
 from cc_stream.sinks.sink import Update
 from cc_stream.telemetry import Telemetry
-from cc_stream.view import View  # noqa: TC001 - a block for one name hides more than it saves
+
+if TYPE_CHECKING:
+    from cc_stream.view import View
 
 SERIES: Final = (2_000, 20_000)
 SCRAPES: Final = 5

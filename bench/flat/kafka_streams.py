@@ -1,6 +1,6 @@
 """Flat work on Kafka Streams (Java, `bench/kafka_streams/`): built once, run in a JVM of its own.
 
-Two window stores, by agent and by team, with changelog and cache, committed as often as our floor.
+Two window stores, by agent and by team, with changelog and cache.
 The JVM is warm: it has counted the warm calls before the clock runs.
 """
 

@@ -34,7 +34,7 @@ import org.apache.kafka.streams.state.WindowStore;
  */
 public final class Flat {
   private static final Duration RETENTION = Duration.ofDays(1);
-  private static final long COMMIT_MS = 100;
+  private static final long COMMIT_MS = 1_000;
   private static final long CACHE_BYTES = 256L << 20;
 
   private Flat() {}
@@ -93,8 +93,10 @@ public final class Flat {
     settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, args[6]);
     settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, args[7]);
     settings.put(StreamsConfig.STATE_DIR_CONFIG, args[8]);
-    // As our floor commits; at least once it would be 30 s by default, and windows that old.
-    settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, COMMIT_MS);
+    if (args[6].equals(StreamsConfig.AT_LEAST_ONCE)) {
+      // As our boards commit. By default it is 30 s: a short run would never write its changelog.
+      settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, COMMIT_MS);
+    }
     settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, CACHE_BYTES);
     settings.put("max.poll.records", "5000");
     settings.put("max.partition.fetch.bytes", "4194304");
