@@ -58,7 +58,10 @@ async def run(workers: int, place: Place, given: Input, name: str) -> dict[str, 
         with ExitStack() as running:
             processes = [running.enter_context(worker(place, settings)) for _ in range(workers)]
             replay = Replay(given.events, len(given.events), len(given.reference))
-            return await replayed(place, settings, processes, replay)
+            figures = await replayed(place, settings, processes, replay)
+            if workers == 1:
+                figures["idle_cpu_share"] = await _idle_share(processes[0])
+            return figures
 
 
 one_worker = partial(run, 1)
@@ -83,10 +86,6 @@ async def replayed(
         await lying.commit_transaction()
     last, ended = await _drained(place, settings, processes, replay.known + replay.count)
     seconds, count = last.at - first.at, replay.count
-    await asyncio.sleep(SETTLE_SECONDS)
-    resting = _mark(place, processes)
-    await asyncio.sleep(IDLE_SECONDS)
-    rested = _mark(place, processes)
     transactions = "cc_transaction_seconds_count"
     done = (ended.total(transactions) or 0) - (begun.total(transactions) or 0)
     return {
@@ -95,8 +94,15 @@ async def replayed(
         "broker_cpu_us_per_event": (last.broker_cpu - first.broker_cpu) / count * 1e6,
         "transactions_per_second": done / seconds,
         "seconds": seconds,
-        "idle_cpu_share": (rested.worker_cpu - resting.worker_cpu) / IDLE_SECONDS / len(processes),
     }
+
+
+async def _idle_share(process: WorkerProcess) -> float:
+    """The share of a core that a worker takes which has nothing to do."""
+    await asyncio.sleep(SETTLE_SECONDS)
+    used, at = cpu_seconds(process.pid), time.perf_counter()
+    await asyncio.sleep(IDLE_SECONDS)
+    return (cpu_seconds(process.pid) - used) / (time.perf_counter() - at)
 
 
 def _mark(place: Place, processes: Sequence[WorkerProcess]) -> Mark:

@@ -34,13 +34,16 @@ CANDIDATES: Final = {
     "flat.cc_stream": Candidate(engine.run),
     "flat.stock_faust": Candidate(stock_faust.run),
     "flat.quixstreams": Candidate(quix.run),
-    **{f"flat.{name}": Candidate(run) for name, run in kafka_streams.RUNS.items()},
-    **{f"latency.{rate}": Candidate(run) for rate, run in latency.BY_RATE.items()},
+    **{
+        f"flat.{name}": Candidate(run, 1_000 if name in kafka_streams.IN_RATIOS else 1)
+        for name, run in kafka_streams.RUNS.items()
+    },
+    "latency": Candidate(latency.by_rate),
     **{f"flush_ms.{ms}": Candidate(run, at_most=1) for ms, run in latency.BY_FLUSH_MS.items()},
-    "recovery": Candidate(recovery.run, at_most=2),
+    "recovery": Candidate(recovery.run, at_most=1),
     "memory": Candidate(memory.run, at_most=1),
     "backfill": Candidate(backfill.part_of_a_day, at_most=1),
     "backfill_day": Candidate(backfill.whole_day, at_most=1, on_request=True),
     "growth": Candidate(growth.run, at_most=1),
-    "scrape": Candidate(scrape.run, at_most=2),
+    "scrape": Candidate(scrape.run, at_most=1),
 }

@@ -10,14 +10,13 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from bench.inputs import AGENT_PARTITIONS, Input, copied_reference, timed, write
+from bench.inputs import AGENT_PARTITIONS, Input, Timed, copied_reference, timed, write
 from bench.load import QUEUES, Order, Told, quantile
 from bench.place import BenchError, Place, cpu_seconds, own_topics, ready, worker
 from cc_stream.cli.demo_servers import WorkerProcess
@@ -29,12 +28,14 @@ from cc_stream.sinks.redis_reader import RedisReader
 SEATS: Final = 10_000
 """Really some 110 events a second: at 1,000 the same contacts nine times as fast, and so on."""
 RATES: Final = (1_000, 5_000, 10_000)
-FLUSHES_MS: Final = (20, 50, 200)
+FLUSHES_MS: Final = (20, 50)
 """Beside the default of 100, which is measured at every rate."""
-FLUSH_RATE: Final = 5_000
+FLUSH_RATES: Final = (5_000,)
 PROBES_PER_SECOND: Final = 100
-WARM_SECONDS: Final = 4.0
-SECONDS: Final = 12.0
+WARM_SECONDS: Final = 3.0
+SECONDS: Final = 10.0
+SPARE_SECONDS: Final = 1.0
+"""Of events, for a last step that is late."""
 DEADLINE_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.01
 KEPT_UP: Final = 0.95
@@ -44,8 +45,10 @@ KEPT_UP: Final = 0.95
 class Probes:
     """When a reader saw so many waiting in each queue of ours."""
 
-    def __init__(self, prefix: str) -> None:
-        self.keys = {f"{prefix}:{DEFAULT_TENANT}:queue:probe-{n}:live": n for n in range(QUEUES)}
+    def __init__(self, prefix: str, label: str) -> None:
+        """`prefix` is that of the keys, `label` tells the probes of one order from another's."""
+        of = f"{prefix}:{DEFAULT_TENANT}:queue:{label}"
+        self.keys = {f"{of}-{n}:live": n for n in range(QUEUES)}
         self.seen: list[list[float]] = [[] for _ in range(QUEUES)]
 
     async def follow(self, client: Redis, reader: RedisReader) -> None:
@@ -84,9 +87,9 @@ class Reading(Struct, frozen=True):
 
 
 async def run(
-    rate: int, flush_seconds: float, place: Place, _given: Input, name: str
+    rates: Sequence[int], flush_seconds: float, place: Place, _given: Input, name: str
 ) -> dict[str, float]:
-    """Start a worker, load it, and follow the probes.
+    """Start a worker, load it at one rate after the other, and follow the probes.
 
     Raises:
         BenchError: the worker ended, the load did not keep up, or a probe was never seen.
@@ -99,39 +102,50 @@ async def run(
         await write(place.broker, wanted.agents.name, agents)
         with worker(place, settings) as process:
             await ready(settings, [process])
-            return await _measured(place, settings, process, rate)
+            figures: dict[str, float] = {}
+            at = 0
+            for rate in rates:
+                events, at = _events(at, rate)
+                order = _order(place, settings, rate, events)
+                measured = await _measured(place, settings, process, order)
+                figures |= {f"{rate}.{figure}": value for figure, value in measured.items()}
+            return figures
 
 
-BY_RATE: Final = {rate: partial(run, rate, 0.1) for rate in RATES}
-BY_FLUSH_MS: Final = {ms: partial(run, FLUSH_RATE, ms / 1_000) for ms in FLUSHES_MS}
+by_rate = partial(run, RATES, 0.1)
+BY_FLUSH_MS: Final = {ms: partial(run, FLUSH_RATES, ms / 1_000) for ms in FLUSHES_MS}
 
 
-def _order(place: Place, settings: Settings, rate: int) -> Path:
-    count = int(max(RATES) * (WARM_SECONDS + SECONDS + 1))
+def _events(at: int, rate: int) -> tuple[list[Timed], int]:
+    """The events that follow number `at`, enough for a rate; and where the next begin."""
+    seconds = WARM_SECONDS + SECONDS + SPARE_SECONDS
+    upto = at + int(rate * seconds)
+    return timed(int(sum(RATES) * seconds), SEATS)[at:upto], upto
+
+
+def _order(place: Place, settings: Settings, rate: int, events: list[Timed]) -> Order:
     topics = topics_of(settings)
-    order = Order(
-        place.broker,
-        topics.calls.name,
-        topics.agents.name,
-        timed(count, SEATS)[: int(rate * (WARM_SECONDS + SECONDS + 1))],
-        rate,
-        WARM_SECONDS,
-        SECONDS,
-        PROBES_PER_SECOND,
+    return Order(
+        broker=place.broker,
+        calls=topics.calls.name,
+        agents=topics.agents.name,
+        events=events,
+        rate=rate,
+        warm_seconds=WARM_SECONDS,
+        seconds=SECONDS,
+        probes_per_second=PROBES_PER_SECOND,
     )
-    path = place.folder / f"{settings.app_id}.load"
-    path.write_bytes(msgspec.msgpack.encode(order))
-    return path
 
 
 async def _measured(
-    place: Place, settings: Settings, process: WorkerProcess, rate: int
+    place: Place, settings: Settings, process: WorkerProcess, order: Order
 ) -> dict[str, float]:
-    probes = Probes(settings.topic_prefix)
+    probes = Probes(settings.topic_prefix, order.label)
     client = Redis.from_url(place.redis)
     reader = RedisReader(Redis.from_url(place.redis), settings.topic_prefix)
     following = asyncio.create_task(probes.follow(client, reader))
-    path = await asyncio.to_thread(_order, place, settings, rate)
+    path = place.folder / f"{settings.app_id}.load"
+    path.write_bytes(msgspec.msgpack.encode(order))
     load = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", str(path), stdout=asyncio.subprocess.PIPE
     )
@@ -151,8 +165,9 @@ async def _measured(
         await reader.close()
         await client.aclose()
         path.unlink()
-    if told.sent < KEPT_UP * rate * told.seconds:
-        raise BenchError(f"the load sent {told.sent / told.seconds:,.0f} events/s, not {rate:,}")
+    if told.sent < KEPT_UP * order.rate * told.seconds:
+        sent = told.sent / told.seconds
+        raise BenchError(f"the load sent {sent:,.0f} events/s, not {order.rate:,}")
     delays, seconds = probes.delays_ms(told.probes), after.at - before.at
     return {
         "p50_ms": quantile(delays, 0.5),

@@ -38,6 +38,11 @@ class Order(Struct):
     seconds: float
     probes_per_second: int
 
+    @property
+    def label(self) -> str:
+        """First part of the names of its probes' contacts and queues."""
+        return f"probe-{self.rate}"
+
 
 class Told(Struct):
     """How it went: the probes of each queue by `time.perf_counter()`, all events, the lateness."""
@@ -108,14 +113,15 @@ class Load:
         self.sent += 1
 
     def _probe(self, stamp: str) -> tuple[bytes, bytes]:
-        contact, queue = f"probe-contact-{self.probed}", self.probed % QUEUES
+        label, queue = self.order.label, self.probed % QUEUES
+        contact = f"{label}-contact-{self.probed}"
         event = {
             "specversion": "1.0",
             "source": "/bench/probes",
             "id": contact,
             "type": "cc.call.queued.v1",
             "time": stamp,
-            "data": {"contact_id": contact, "queue": f"probe-{queue}"},
+            "data": {"contact_id": contact, "queue": f"{label}-{queue}"},
         }
         self.probed += 1
         self.probes[queue].append(time.perf_counter())

@@ -41,6 +41,10 @@ FORMS: Final = {
 }
 
 
+IN_RATIOS: Final = ("kafka_streams_1", "kafka_streams_eos_2")
+"""Measured in every repetition; how the others differ is seen once."""
+
+
 async def run(form: Form, place: Place, _given: Input, name: str) -> dict[str, float]:
     """Count the calls, and check every window.
 
