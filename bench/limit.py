@@ -57,7 +57,7 @@ async def consume(bootstrap: str, topic: str, known: int, total: int) -> dict[st
     await consumer.seek_to_beginning()
     ledgers = {tp.partition: Ledger(Limits(), (tp.partition, PARTITIONS)) for tp in places}
     now_ms = time.time_ns() // 1_000_000
-    boards = [Rows(now_ms, lambda _entity: DEFAULT_TERMS) for _ in range(PARTITIONS)]
+    boards = [Rows(now_ms, lambda _entity: DEFAULT_TERMS, "60m") for _ in range(PARTITIONS)]
     deltas, seen, warm = Deltas(), 0, 0
     started = cpu = flushed = 0.0
     while seen < total:

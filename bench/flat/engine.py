@@ -101,7 +101,7 @@ class Progress:
 def main(bootstrap: str, name: str, panes: Path) -> int:
     """Run a worker with the two stages, set as the product's."""
     settings, topics, telemetry = load_settings(), flat_topics(name), Telemetry()
-    group = GroupSettings(name, bootstrap, settings.session_seconds, {})
+    group = GroupSettings(name, bootstrap, settings.session_seconds, None, {})
     broker = Broker(bootstrap, name, 10_000, {})
 
     def make(tp: TopicPartition) -> Shard:

@@ -1,6 +1,6 @@
 """Flat work as two stages of our engine: state, changelog, numbered deltas, exactly once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -43,12 +43,12 @@ class Floor:
         self.combined = Combined()
         self.counted = 0
 
-    def restore(self, _key: bytes, _value: bytes) -> None:
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
         """See Stage: nothing is kept but the position."""
-
-    def resume(self, memory: dict[str, Any]) -> None:
-        """See Stage."""
         self.numbers = list(memory["numbers"])
+        yield from (None for _ in items)
 
     def started(self, _generation_ms: int, _offset: int) -> None:
         """See Stage."""
@@ -96,13 +96,14 @@ class Board:
         self.panes = Panes()
         self.counted = self.committed_at_ms = 0
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """See Stage."""
-        self.panes.all[_unpack_key(key)] = _unpack_sums(value)
-
-    def resume(self, memory: dict[str, Any]) -> None:
+    def restore(
+        self, memory: dict[str, Any], items: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[None]:
         """See Stage."""
         self.numbers = dict(memory["numbers"])
+        for key, value in items:
+            self.panes.all[_unpack_key(key)] = _unpack_sums(value)
+            yield
 
     def started(self, _generation_ms: int, _offset: int) -> None:
         """See Stage."""
