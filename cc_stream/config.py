@@ -5,6 +5,7 @@ The environment variable of a setting is `CC_` and its name in capitals. The fil
 """
 
 import os
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, cast
@@ -19,7 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import to_json
+from pydantic_core import PydanticCustomError, to_json
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -36,40 +37,49 @@ FILE_VARIABLE: Final = "CC_SETTINGS"
 CALLER_HASH_KEY_LENGTH: Final = 16
 """A shorter key is soon found by trying, and with it every number."""
 MAX_AGE_HOURS: Final = {"voice": 4.0, "chat": 12.0, "email": 72.0}
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+
+
+def _wrong(text: str) -> PydanticCustomError:
+    """What a validator raises; of a ValueError, pydantic would keep every one."""
+    return PydanticCustomError("wrong", text)
 
 
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError("is no IANA time zone") from error
+        raise _wrong("is no IANA time zone") from error
     return name
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
+    try:
+        parts = urlsplit(url.get_secret_value())
+    except ValueError as error:
+        raise _wrong("is no address") from error
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
-        raise ValueError("is no redis://, rediss:// or unix:// address")
+        raise _wrong("is no redis://, rediss:// or unix:// address")
     return url
 
 
 def _long_enough(key: SecretStr) -> SecretStr:
     if len(key) < CALLER_HASH_KEY_LENGTH:
-        raise ValueError(f"is shorter than {CALLER_HASH_KEY_LENGTH} characters")
+        raise _wrong(f"is shorter than {CALLER_HASH_KEY_LENGTH} characters")
     return key
 
 
 def _addresses(text: str) -> str:
     for address in text.split(","):
         host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-            raise ValueError("is not host:port, several apart by commas")
+        if not host or not _PORT.fullmatch(port) or not 0 < int(port) < 1 << 16:
+            raise _wrong("is not host:port, several apart by commas")
     return text
 
 
 def _ordered_band(band: tuple[float, float]) -> tuple[float, float]:
     if not 0 <= band[0] < band[1]:
-        raise ValueError("is not two ascending numbers of seconds")
+        raise _wrong("is not two ascending numbers of seconds")
     return band
 
 
@@ -211,7 +221,7 @@ class Settings(BaseSettings):
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_username and self.kafka_password
         ):
-            raise ValueError(
+            raise _wrong(
                 f"kafka_security_protocol {self.kafka_security_protocol} needs kafka_username "
                 "and kafka_password"
             )
@@ -292,7 +302,7 @@ def load_settings(**overrides: object) -> Settings:
 def _line(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"]
     if first["type"] == "extra_forbidden":
         text = f"unknown setting {name}"
     elif not name:
