@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 from unittest.mock import patch
 
 import orjson
@@ -18,6 +18,13 @@ from tests.fuzz.wire import spoiled
 
 LONG_VALUE = 4_096
 """A setting is at most so long."""
+
+
+class Written(NamedTuple):
+    """What settings are read from."""
+
+    environment: Mapping[str, str]
+    file: bytes
 
 
 class SettingsOf:
@@ -40,8 +47,8 @@ class SettingsOf:
             if field.default is not None
         }
 
-    def draw(self, rng: Random) -> Mapping[str, str]:
-        """The environment; the file is written."""
+    def draw(self, rng: Random) -> Written:
+        """An environment, and a file that is written already."""
         rows = []
         for _ in range(rng.randrange(4)):
             name = rng.choice(self.names)
@@ -58,7 +65,7 @@ class SettingsOf:
             name = rng.choice(self.names)
             value = self._value(rng, name).strip(b'"').replace(b"\x00", b"")
             environment[PREFIX + name.upper()] = os.fsdecode(value)
-        return environment
+        return Written(environment, text)
 
     def _value(self, rng: Random, name: str) -> bytes:
         if rng.random() < 0.6 and name in self.good:
@@ -67,11 +74,11 @@ class SettingsOf:
         found = text.partition(b":")[2].strip().removesuffix(b"}")
         return found[:LONG_VALUE]
 
-    def parse(self, given: Mapping[str, str]) -> Settings:
-        with patch.dict(os.environ, {**given, FILE_VARIABLE: str(self.file)}):
+    def parse(self, given: Written) -> Settings:
+        with patch.dict(os.environ, {**given.environment, FILE_VARIABLE: str(self.file)}):
             return load_settings()
 
-    def hold(self, _given: Mapping[str, str], found: Settings) -> None:
+    def hold(self, _given: Written, found: Settings) -> None:
         topics_of(found)
         limits_of(found)
         terms_of_settings(found)
