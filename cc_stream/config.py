@@ -89,7 +89,7 @@ def _with_usual_channels(hours: object) -> object:
 
 TopicPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$", max_length=120)]
 Partitions = Annotated[int, Field(ge=1, le=1024)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]  # fits into whole ms
 Ratio = Annotated[float, Field(ge=0, le=1)]
 MaxAges = Annotated[dict[str, Positive], BeforeValidator(_with_usual_channels)]
 Port = Annotated[int, Field(ge=0, lt=1 << 16)]

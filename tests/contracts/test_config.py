@@ -70,6 +70,7 @@ def test_a_named_file_is_read_in_place_of_the_usual_one(
         ("CC_TIMEZONE", "../etc", "setting timezone = '../etc': is no IANA time zone"),
         ("CC_TIMEZONE", "", "setting timezone = '': is no IANA time zone"),
         ("CC_GRACE_SECONDS", "nan", "setting grace_seconds = 'nan': "),
+        ("CC_FUTURE_SECONDS", "1.7e308", "setting future_seconds = '1.7e308': "),
         ("CC_SERVICE_LEVEL_FORMULA", "best", "setting service_level_formula = 'best': "),
         ("CC_HANDLE_TIME_BAND_SECONDS", "[600, 60]", "setting handle_time_band_seconds = "),
         ("CC_HANDLE_TIME_BAND_SECONDS", "600", "setting handle_time_band_seconds = 600: "),
