@@ -86,10 +86,7 @@ def _apply(ledger: Ledger, deltas: Deltas, records: list[Any]) -> None:
             continue
         verdict = admit_call(ledger, cast("Event", outcome), record.key, record.timestamp)
         if type(verdict) is Admitted:
-            for fact in verdict.change.taken_back:
-                deltas.add(fact, verdict.log[0], -1)
-            for fact in verdict.change.added:
-                deltas.add(fact, verdict.log[0], 1)
+            deltas.take(verdict.change, verdict.log[0])
 
 
 def _pass_on(deltas: Deltas, boards: list[Rows]) -> None:

@@ -178,12 +178,11 @@ def admit_call(
     contact = ledger.opened(log)
     if contact is None or ledger.is_gone(contact):
         return _open_log(ledger, log, event.source, entry)
-    known = contact.entry_of(entry.key)
-    if known is None:
-        if _is_full(contact):
-            return Refused("log_full", "$.data.contact_id", "more than a contact can have")
-        return Admitted(log, contact.add(entry))
-    return _repeat(ledger, log, contact, known, entry, event.source)
+    if entry.key in contact.keys:
+        return _repeat(ledger, log, contact, entry, event.source)
+    if len(contact.keys) >= SHORT_LOG and _is_full(contact):
+        return Refused("log_full", "$.data.contact_id", "more than a contact can have")
+    return Admitted(log, contact.add(entry))
 
 
 def _entry(ledger: Ledger, event: Event, rank: int, time_ms: int) -> Entry:
@@ -244,13 +243,13 @@ def _open_log(
 
 
 def _is_full(contact: Contact) -> bool:
-    count = len(contact.keys)
-    return count >= SHORT_LOG and (count >= MAX_ENTRIES or len(contact.rows) > MAX_LOG_BYTES)
+    return len(contact.keys) >= MAX_ENTRIES or len(contact.rows) > MAX_LOG_BYTES
 
 
 def _repeat(
-    ledger: Ledger, log: tuple[str, str], contact: Contact, known: Entry, entry: Entry, source: str
+    ledger: Ledger, log: tuple[str, str], contact: Contact, entry: Entry, source: str
 ) -> Verdict:
+    known = contact.entry_of(entry.key)
     if entry.revision < known.revision:
         return REPEATED
     if entry.revision == known.revision:

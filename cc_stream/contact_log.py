@@ -126,11 +126,9 @@ class Contact:
             self._fresh = ()
         return self._packed
 
-    def entry_of(self, key: int) -> Entry | None:
-        """The entry with this (source, id) hash."""
-        if key not in self.keys:
-            return None
-        return next(entry for entry in self.entries if entry.key == key)
+    def entry_of(self, key: int) -> Entry:
+        """The entry with this (source, id) hash, one of `keys`."""
+        return self.entries[self.keys.index(key)]
 
     def add(self, entry: Entry) -> Change:
         """Put a new entry into the log; returns what that changes."""

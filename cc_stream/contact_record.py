@@ -9,8 +9,7 @@ from typing import Any
 
 from cc_stream.contact_log import Contact
 from cc_stream.events import Outcome, to_rfc3339
-from cc_stream.facts import Handled
-from cc_stream.segment import Segment
+from cc_stream.segment import HANDLED, Segment
 
 Record = dict[str, Any]
 
@@ -44,7 +43,7 @@ def contact_record(tenant: str, contact_id: str, contact: Contact) -> Record:
 
 
 def _segment(s: Segment) -> Record:
-    handled = next((fact for fact in s.facts if type(fact) is Handled), None)
+    handled: Any = s.facts[HANDLED]
     return {
         "queue": s.queue,
         "agent": s.agent,

@@ -12,6 +12,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from cc_stream.contact_log import Change
 from cc_stream.counts import Vector
 from cc_stream.facts import Fact, StateTime
 from cc_stream.panes import COARSE_MS, FINE_MS, FINE_PER_COARSE
@@ -79,16 +80,19 @@ class Deltas:
         self.fine_from_ms = fine_from_ms
         self.facts: dict[str, dict[Fact, int]] = {}
 
-    def add(self, fact: Fact, tenant: str, sign: int) -> None:
-        """Add a fact, or take it back with `sign` −1."""
+    def take(self, change: Change, tenant: str) -> None:
+        """Add what a log tells now, and take back what it no longer tells."""
         facts = self.facts.get(tenant)
         if facts is None:
             facts = self.facts[tenant] = {}
-        n = facts.get(fact, 0) + sign
-        if n:
-            facts[fact] = n
-        else:
-            del facts[fact]
+        for fact in change.taken_back:
+            n = facts.pop(fact, 0) - 1
+            if n:
+                facts[fact] = n
+        for fact in change.added:
+            n = facts.pop(fact, 0) + 1
+            if n:
+                facts[fact] = n
 
     def pane_of(self, moment_ms: int) -> int:
         """Where a moment is filed."""
@@ -102,6 +106,8 @@ class Deltas:
         for tenant, facts in self.facts.items():
             for fact, n in facts.items():
                 for row, moment, vector in tally(fact, tenant):
+                    if not vector:
+                        continue
                     pane = self.pane_of(moment)
                     panes = rows.get(row)
                     if panes is None:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
+_FRACTIONS: Final = tuple(f".{ms:03d}Z" for ms in range(1_000))
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NULL_TIME_MS: Final = 1
 """`1970-01-01T00:00:00.001Z`: how some exchanges write "no time" (SOURCES section 1)."""
@@ -73,7 +74,7 @@ def to_ms(moment: datetime) -> int:
 
 def to_rfc3339(ms: int) -> str:
     """`2026-11-22T02:54:00.120Z`; milliseconds are always written."""
-    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+    return _second(ms // 1000) + _FRACTIONS[ms % 1000]
 
 
 @lru_cache(1_024)

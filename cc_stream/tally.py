@@ -63,7 +63,7 @@ def tally(
 ) -> list[tuple[Row, int, Vector]]:
     """(row, moment in ms or LIVE, vector) of a fact; StateTime has none, it spreads over panes.
 
-    The vectors are the caller's own.
+    Rows may share a vector: it is only read.
     """
     kind = type(fact)
     if kind is StateTime:
@@ -73,14 +73,14 @@ def tally(
     if not plan.is_live:
         moment = fact.at if attribution == "event" else fact.start
     queues = fact.queues if kind is OpenState else (fact.queue,)
+    worth = _worth(plan.queue, fact)
     out: list[tuple[Row, int, Vector]] = [
-        (("queue", tenant, queue), moment, _worth(plan.queue, fact))
-        for queue in queues
-        if queue is not None
+        (("queue", tenant, queue), moment, worth) for queue in queues if queue is not None
     ]
     if plan.has_campaign and fact.campaign is not None:
-        out.append((("campaign", tenant, fact.campaign), moment, _worth(plan.campaign, fact)))
+        of_campaign = worth if plan.campaign == plan.queue else _worth(plan.campaign, fact)
+        out.append((("campaign", tenant, fact.campaign), moment, of_campaign))
     if plan.has_agent and fact.agent is not None:
-        row = ("agent", tenant, fact.agent, fact.team)
-        out.append((row, moment, _worth(plan.agent, fact)))
+        of_agent = worth if plan.agent == plan.queue else _worth(plan.agent, fact)
+        out.append((("agent", tenant, fact.agent, fact.team), moment, of_agent))
     return out

@@ -109,12 +109,7 @@ class Intake:
 
     def _count(self, verdict: Admitted) -> None:
         self.admitted += 1
-        tenant = verdict.log[0]
-        change, deltas = verdict.change, self.deltas
-        for fact in change.taken_back:
-            deltas.add(fact, tenant, -1)
-        for fact in change.added:
-            deltas.add(fact, tenant, 1)
+        self.deltas.take(verdict.change, verdict.log[0])
         self._touched(verdict)
 
     def _touched(self, verdict: Admitted) -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from cc_stream.admit import MAX_ENTRIES, MAX_LOG_BYTES, Admitted, Ledger, Limits, admit_call
-from cc_stream.contact_log import pack
+from cc_stream.contact_log import Change, pack
 from cc_stream.deltas import MAX_BATCH_BYTES, Batch, Deltas, encode, split
 from cc_stream.events import EPOCH, CallHeld, CallQueued, Held, Queued, Reference, Refused
 from cc_stream.facts import Answered
@@ -65,7 +65,8 @@ def test_every_record_of_deltas_is_below_half_a_mebibyte() -> None:
     for n in range(9_000):
         agent, team = f"{n:060d}", "t" * 28
         at = NOW_MS + n * 10_000
-        deltas.add(Answered(at, at, None, None, agent, team, None, transferred=False), "x", 1)
+        fact = Answered(at, at, None, None, agent, team, None, transferred=False)
+        deltas.take(Change((), (fact,)), "x")
     parts = split(deltas, 1)[0]
     sizes = [
         len(encode(Batch("calls-0", 0, 1, {}, None, False, 0, vectors, times, [])))  # noqa: FBT003
