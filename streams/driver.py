@@ -221,7 +221,7 @@ def create_app(
         store="memory://",
         web_enabled=False,
         stream_wait_empty=False,
-        stream_buffer_maxsize=64,
+        stream_buffer_maxsize=8,  # chunks of a topic: the memory of a worker that is behind
         stream_recovery_delay=0.0,
         table_standby_replicas=0,
         topic_disable_leader=True,

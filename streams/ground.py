@@ -8,6 +8,7 @@ import asyncio
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import ConsumerStoppedError
 from msgspec import Struct
 
 from streams.broker import Broker
@@ -113,5 +114,6 @@ class Ground:
         return False
 
     def _open(self) -> AIOKafkaConsumer:
-        assert self._consumer is not None
+        if self._consumer is None:
+            raise ConsumerStoppedError("the shard was let go while it looked at its topic")
         return self._consumer

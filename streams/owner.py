@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from streams.poison import Suspect, suspect_of
@@ -195,10 +194,11 @@ class Owner:
     async def _verify(self, tp: TopicPartition, shard: Shard) -> None:
         try:
             await shard.verify()
-        except (KafkaError, TimeoutError) as error:
-            log.info("shard %s could not look at its topic: %r", shard.name, error)
         except LossError as error:
             await self.failed(tp, shard, error)
+        except Exception as error:  # noqa: BLE001 - the one error policy of shards
+            if self.shards.get(tp) is shard:  # else it was let go meanwhile
+                log.warning("shard %s could not look at its topic: %r", shard.name, error)
 
     async def flush_loop(self) -> None:
         """Flush each dirty shard when its time has come, for ever.

@@ -8,9 +8,11 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
 from tempfile import TemporaryDirectory
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 from cc_stream.config import Settings, load_settings
 from cc_stream.errors import CcStreamError, ConfigError
@@ -28,6 +30,8 @@ USAGE: Final = 2
 
 def main() -> int:
     """Run until stopped; the exit code."""
+    # Until Faust takes the signals over, nothing is owned that would have to be handed on.
+    signal.signal(signal.SIGTERM, _stop)
     # Until the worker runs, what goes wrong is said in one line, and by us.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
@@ -37,6 +41,10 @@ def main() -> int:
     except CcStreamError as error:
         sys.stderr.write(f"cc-stream worker: {error}\n")
         return USAGE if isinstance(error, ConfigError) else 1
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
 
 
 async def _check_topics(settings: Settings) -> None:
