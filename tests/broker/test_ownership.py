@@ -129,8 +129,6 @@ def test_an_owner_that_was_asleep_is_refused_by_kafka_and_its_views_by_redis(
             os.kill(first.pid, signal.SIGCONT)
             wait_for(lambda: "Fenced" in first.log_path.read_text(), 30)
             assert all(orders(floor)[name] >= order for name, order in before.items())
-        compared = floor.compared()
-        assert compared.is_proof, compared.text()
 
 
 def second_owns(floor: Floor, second: Worker) -> bool:

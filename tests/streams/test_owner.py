@@ -1,6 +1,8 @@
 """What an owner does with a shard that failed."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -115,3 +117,25 @@ def test_a_shard_taken_away_while_it_loads_lets_go(fault: Exception | None) -> N
 
     # The first time nothing may be there yet to let go of.
     assert asyncio.run(scenario()) == (["fences", "releases", "releases"], False)
+
+
+def test_the_state_of_a_shard_that_left_is_let_go() -> None:
+    async def scenario() -> tuple[bool, bool]:
+        made: list[weakref.ref[Any]] = []
+
+        def make(_tp: TopicPartition) -> Any:
+            shard = Slow([])
+            shard.loaded.set()
+            made.append(weakref.ref(shard))
+            return shard
+
+        owner = Owner(make, 1.0, {}, lambda _name: None)
+        owner.assign([TP])
+        await turns()
+        is_there = made[0]() is not None
+        owner.assign([])
+        await turns()
+        gc.collect()
+        return is_there, made[0]() is None
+
+    assert asyncio.run(scenario()) == (True, True)
