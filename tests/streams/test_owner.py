@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError
 
 from streams.owner import Owner
 
@@ -139,3 +140,35 @@ def test_the_state_of_a_shard_that_left_is_let_go() -> None:
         return is_there, made[0]() is None
 
     assert asyncio.run(scenario()) == (True, True)
+
+
+class Looking(Slow):
+    """A live shard whose client is closed while it looks at its topic."""
+
+    async def verify(self) -> None:
+        await self.loaded.wait()
+        raise ConsumerStoppedError
+
+
+@pytest.mark.parametrize("assigned", [[], [TP]], ids=["taken away", "still ours"])
+def test_a_shard_let_go_of_while_it_looks_at_its_topic_ends_no_worker(
+    assigned: list[TopicPartition],
+) -> None:
+    async def scenario() -> list[str]:
+        log: list[str] = []
+        shard: Any = Looking(log)
+        shard.live = True
+        owner = Owner(lambda _tp: Slow([]), 1.0, {}, lambda _name: None)  # type: ignore[arg-type,return-value]
+        owner.shards[TP], owner.assigned = shard, {TP}
+        looks = asyncio.create_task(owner.verify())
+        await turns()
+        if assigned:
+            await owner.failed(TP, shard, RuntimeError("fenced"))
+        else:
+            owner.assign(assigned)
+        shard.loaded.set()
+        await looks
+        await owner.close()
+        return log
+
+    assert asyncio.run(scenario()) == ["releases"]
