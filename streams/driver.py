@@ -323,7 +323,8 @@ def _connect(app: faust.App, owner: Owner, before_release: Callable[[], Awaitabl
 async def _close(owner: Owner, before_release: Callable[[], Awaitable[None]]) -> None:
     owner.closing = True
     await owner.flush_all()
-    await before_release()
+    await before_release()  # shows what is there for the last time, which is told, too
+    await owner.flush_all()
     await owner.close()
 
 

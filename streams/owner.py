@@ -228,9 +228,14 @@ class Owner:
             await self.failed(tp, shard, error)
 
     async def flush_all(self) -> None:
-        """Flush everything now, before a rebalance or the end: a courtesy to the next owner."""
+        """Flush everything now, before a rebalance or the end: the next owner reads it once.
+
+        What a board tells to its topics every few seconds is told now.
+        """
         now = now_ms()
-        shards = list(self.shards.items())
+        shards = [(tp, shard) for tp, shard in self.shards.items() if shard.live]
+        for _, shard in shards:
+            shard.stage.hurry()
         await asyncio.gather(*(self._flush(tp, s, now) for tp, s in shards if s.is_dirty(now)))
 
     async def close(self) -> None:

@@ -91,5 +91,8 @@ class Stage(Protocol):
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""
 
+    def hurry(self) -> None:
+        """Nothing waits for its time any longer: the shard is about to be let go of."""
+
     def cut(self, now_ms: int) -> Cut:
         """Take everything that has to be written. If the transaction fails, the state is lost."""

@@ -70,6 +70,9 @@ class Floor:
         """See Stage."""
         return self.combined.calls > 0
 
+    def hurry(self) -> None:
+        """See Stage. What is dirty waits for nothing here."""
+
     def cut(self, _now_ms: int) -> Cut:
         """See Stage."""
         combined, self.combined = self.combined, Combined()
@@ -135,6 +138,10 @@ class Board:
     def is_dirty(self, now_ms: int) -> bool:
         """See Stage."""
         return bool(self.panes.touched) and now_ms - self.committed_at_ms >= COMMIT_MS
+
+    def hurry(self) -> None:
+        """See Stage."""
+        self.committed_at_ms = 0
 
     def cut(self, now_ms: int) -> Cut:
         """See Stage."""

@@ -77,6 +77,9 @@ class Copy:
         """See Stage."""
         return self.dirty
 
+    def hurry(self) -> None:
+        """See Stage. What is dirty waits for nothing here."""
+
     def cut(self, _now_ms: int) -> Cut:
         """See Stage."""
         writes, self.writes = self.writes, []

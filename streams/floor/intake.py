@@ -137,6 +137,9 @@ class Intake:
         """See Stage."""
         return self.dirty
 
+    def hurry(self) -> None:
+        """See Stage. What is dirty waits for nothing here."""
+
     def cut(self, _now_ms: int) -> Cut:
         """See Stage."""
         writes = self._cut_logs() + self._cut_reference() + self.letters

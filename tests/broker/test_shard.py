@@ -53,6 +53,9 @@ class Sum:
     def is_dirty(self, _now_ms: int) -> bool:
         return bool(self.seen)
 
+    def hurry(self) -> None:
+        """Nothing waits here."""
+
     def cut(self, _now_ms: int) -> Cut:
         write = Write(self.changelog, 0, b"total", str(self.total).encode())
         return Cut([write], {"total": self.total}, lambda: None)
@@ -313,6 +316,9 @@ class Fragile(Sum):
     ) -> Iterator[None]:
         totals = ((key, value) for key, value in items if key == b"total")
         yield from super().restore(memory, totals)
+
+    def hurry(self) -> None:
+        """Nothing waits here."""
 
     def cut(self, now_ms: int) -> Cut:
         cut = super().cut(now_ms)

@@ -121,6 +121,21 @@ def test_agents_are_told_to_the_topic_every_few_seconds() -> None:
     assert {second for second, kind in told if kind == "agent"} == {5}
 
 
+def test_what_waits_for_its_time_is_told_before_the_shard_is_let_go_of() -> None:
+    one = board()
+    agent = ("agent", "default", "ann", "north")
+    one.apply([Sent(0, batch(1, (agent, LIVE, [WAITING.key | NOW_MS, 1])))])
+    one.tick(NOW_MS)
+    one.cut(NOW_MS)
+    assert not one.is_dirty(NOW_MS + 1)
+    one.hurry()
+    assert one.is_dirty(NOW_MS + 1)
+    keys = [w.key or b"" for w in one.cut(NOW_MS + 1).writes if w.topic == "cc.metrics.v1"]
+    assert {key.decode().split("/")[1] for key in keys} == {"agent", "floor"}
+    one.hurry()
+    assert not one.is_dirty(NOW_MS + 2)
+
+
 def test_time_alone_shows_the_rolling_windows_that_it_changes() -> None:
     one = board()
     one.apply([Sent(0, batch(1, (SALES, NOW_MS // 10_000, [OFFERED.key, 1])))])
