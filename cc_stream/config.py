@@ -155,10 +155,10 @@ class Settings(BaseSettings):
     agent_max_age_hours: Positive = Field(
         16, description="an agent's state is stale after so long: a lost logoff"
     )
-    flush_seconds: Positive = Field(0.1, description="a dirty floor shard commits so often")
+    flush_seconds: Positive = Field(0.05, description="a dirty floor shard commits so often")
     board_commit_seconds: Positive = Field(1.0, description="a dirty board shard commits so often")
-    tick_seconds: Positive = Field(0.1, description="views of queues, teams and the floor")
-    agent_tick_seconds: Positive = Field(0.5, description="views of agents")
+    tick_seconds: Positive = Field(0.05, description="views of queues and teams")
+    agent_tick_seconds: Positive = Field(0.5, description="views of agents and the floor")
     session_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
         6, description="a worker that is silent for so long loses its partitions"
     )

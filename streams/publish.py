@@ -58,7 +58,7 @@ class Lane:
 
 
 class Ticks(Struct, frozen=True):
-    """How often views are shown: queues, teams and the floor; agents and leaderboards."""
+    """How often views are shown: queues and teams; agents, the floor and leaderboards."""
 
     seconds: float
     agent_seconds: float
@@ -84,14 +84,14 @@ class Publisher:
         self.agents_at: dict[int, float] = {}
 
     async def publish_loop(self) -> None:
-        """Tick for ever: when a board was told something, less often when a tick takes long."""
+        """Tick for ever, when a board was told something: a third of the time at most."""
         news = self.owner.news(Board.name)
         while not self.owner.closing:
             news.clear()
             started = time.monotonic()
             await self.publish_once()
             spent = time.monotonic() - started
-            await asyncio.sleep(max(self.ticks.seconds - spent, spent, STEP_SECONDS))
+            await asyncio.sleep(max(self.ticks.seconds - spent, 2 * spent, STEP_SECONDS))
             await heard(news, started + LOOK_SECONDS - time.monotonic())
             await asyncio.sleep(STEP_SECONDS)
 

@@ -12,7 +12,7 @@ NAME: Final = "worker"
 EXAMPLES: Final = options.examples(
     ("cc-stream worker --broker kafka:9092 --redis redis://redis/0", "both stages, all partitions"),
     ("cc-stream worker --metrics-port 9465", "a second one on the same machine shares the work"),
-    ("cc-stream worker --set flush_seconds=0.05", "any setting of docs/settings.md"),
+    ("cc-stream worker --set flush_seconds=0.1", "any setting of docs/settings.md"),
 )
 MODULE: Final = "streams.worker"
 

@@ -41,18 +41,28 @@ PUT_BOARD: Final = """
 -- KEYS: scores, rows, part. ARGV: order, expiry in ms, head, members, JSON list score, row, …
 local stored = redis.call('HGET', KEYS[3], 'order')
 if stored and stored > ARGV[1] then return 0 end
-local former = redis.call('HGET', KEYS[3], 'members')
-if former then
-  for _, member in ipairs(cjson.decode(former)) do
-    redis.call('ZREM', KEYS[1], member)
-    redis.call('HDEL', KEYS[2], member)
-  end
-end
-local rows = cjson.decode(ARGV[5])
+local told, rows = {}, cjson.decode(ARGV[5])
+local scores, lines, unranked, gone = {}, {}, {}, {}
 for i, member in ipairs(cjson.decode(ARGV[4])) do
-  if rows[2 * i - 1] ~= '' then redis.call('ZADD', KEYS[1], rows[2 * i - 1], member) end
-  redis.call('HSET', KEYS[2], member, rows[2 * i])
+  told[member] = true
+  local score = rows[2 * i - 1]
+  if score ~= '' then
+    scores[#scores + 1], scores[#scores + 2] = score, member
+  else
+    unranked[#unranked + 1] = member
+  end
+  lines[#lines + 1], lines[#lines + 2] = member, rows[2 * i]
 end
+for _, member in ipairs(cjson.decode(redis.call('HGET', KEYS[3], 'members') or '[]')) do
+  if not told[member] then gone[#gone + 1] = member end
+end
+if #gone > 0 then
+  redis.call('ZREM', KEYS[1], unpack(gone))
+  redis.call('HDEL', KEYS[2], unpack(gone))
+end
+if #unranked > 0 then redis.call('ZREM', KEYS[1], unpack(unranked)) end
+if #scores > 0 then redis.call('ZADD', KEYS[1], unpack(scores)) end
+if #lines > 0 then redis.call('HSET', KEYS[2], unpack(lines)) end
 redis.call('HSET', KEYS[3], 'order', ARGV[1], 'head', ARGV[3], 'members', ARGV[4])
 for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
 return 1

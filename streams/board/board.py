@@ -336,7 +336,7 @@ class Board:
     def tick(self, now_ms: int, *, agents: bool = True) -> Update | None:
         """What changed since the last tick, as it stands at `now`; None when nothing did.
 
-        Without `agents` their views and the leaderboards wait for a tick with them.
+        Without `agents` their views, the floor's and leaderboards wait for a tick with them.
         """
         self._advance(self._tick_time(now_ms))
         at = self._moment()

@@ -22,6 +22,8 @@ from cc_stream.view import FLOOR_ID, Entity
 from cc_stream.windows import RESOLUTIONS, Windows
 
 HOUR_MS: Final = 3_600_000
+WITH_AGENTS: Final = frozenset({"agent", "floor"})
+"""Shown less often: agents are many, and a part of the floor carries the vectors of all."""
 
 _AGENT_TIME: Final = frozenset({STATE_MS.number, *(slot.number for slot in OPEN_STATES)})
 _NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up)
@@ -125,10 +127,10 @@ class Rows:
     def take_changed(self, *, agents: bool) -> list[tuple[Row, bool]]:
         """The rows to show, in order, and whether all of each or what has moved.
 
-        With `agents` also the agents', which else stay marked.
+        With `agents` also those of `WITH_AGENTS`, which else stay marked.
         """
-        rows = [row for row in self._changed if agents or row.entity.kind != "agent"]
-        self._changed = [row for row in self._changed if not agents and row.entity.kind == "agent"]
+        rows = [r for r in self._changed if agents or r.entity.kind not in WITH_AGENTS]
+        self._changed = [r for r in self._changed if not agents and r.entity.kind in WITH_AGENTS]
         rows.sort(key=lambda row: row.entity)
         taken = [(row, row.is_changed) for row in rows]
         for row in rows:

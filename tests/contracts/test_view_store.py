@@ -268,6 +268,18 @@ def test_each_shard_replaces_its_own_part_of_a_floor_board(store: Store) -> None
     store.run(scenario)
 
 
+def test_who_is_not_ranked_any_more_is_listed_behind(store: Store) -> None:
+    async def scenario() -> None:
+        sink = store.sink()
+        await sink.publish(update(leaderboards=[board(standing("a", 3.0), standing("b", 2.0))]))
+        again = board(standing("b", 2.0), standing("a", 0.0, ranked=False), offset=2)
+        await sink.publish(update(leaderboards=[again], offset=2))
+        (whole,) = await store.reader.leaderboards(TENANT)
+        assert [(row.agent, row.rank) for row in whole.standings] == [("b", 1), ("a", None)]
+
+    store.run(scenario)
+
+
 def test_boards_of_different_teams_windows_and_names_are_apart(store: Store) -> None:
     async def scenario() -> None:
         sink = store.sink()
