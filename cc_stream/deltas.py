@@ -142,7 +142,7 @@ def board_of(row: Row, boards: int) -> int:
 
 
 def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[Any]]]]:
-    """Board → parts of (vectors, times), each one record."""
+    """Board → parts of (vectors, times), each one record; no board without a part."""
     vectors: dict[int, list[Any]] = {}
     times: dict[int, list[Any]] = {}
     for row, panes in deltas.vectors().items():
@@ -153,11 +153,13 @@ def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[A
                 out.append((row, pane, flat))
     for time in deltas.times():
         times.setdefault(board_of(time[0], boards), []).append(time)
-    return {
+    parts = {
         board: [(part, []) for part in _cut(vectors.get(board, []))]
         + [([], part) for part in _cut(times.get(board, []))]
         for board in sorted(vectors.keys() | times.keys())
     }
+    # What was added and taken back leaves an empty list behind.
+    return {board: of_it for board, of_it in parts.items() if of_it}
 
 
 def _cut(entries: list[Any]) -> Iterator[list[Any]]:

@@ -1,0 +1,279 @@
+"""Kafka in memory, as far as shards rely on it: transactions, fences, markers, committed records.
+
+A shard (`streams.shard`) runs on it as on the real one. What differs: nothing waits, every batch is
+one partition's, and a fault happens when it is asked for.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError, ProducerFenced
+
+from cc_stream.deltas import decode
+from cc_stream.topics import Topics
+from streams.shard import Position
+from streams.stage import POSITION_KEY
+
+
+class Kept(NamedTuple):
+    """One record of a partition."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Fault(Enum):
+    """What happens to the next transaction. Its shard is told of a failure in each case."""
+
+    SEND = "a batch does not arrive, the transaction stays open"
+    COMMIT = "the commit does not arrive, the transaction stays open"
+    ABORT = "the broker gives up the transaction"
+    UNKNOWN = "it is committed, and the answer is lost"
+
+
+class Transaction:
+    """Of one producer; `is_kept` None while it is open."""
+
+    def __init__(self) -> None:
+        self.is_kept: bool | None = None
+        self.partitions: dict[TopicPartition, None] = {}
+
+
+NO_TRANSACTION = Transaction()
+NO_TRANSACTION.is_kept = True
+
+
+class Partition:
+    """A log; `begin` is where it begins since something was deleted."""
+
+    def __init__(self) -> None:
+        self.begin = 0
+        self.log: list[tuple[Kept | None, Transaction]] = []
+        self.begun: list[tuple[int, Transaction]] = []
+
+    @property
+    def stable(self) -> int:
+        """The last stable offset: the first of an open transaction, or the end."""
+        self.begun = [(offset, one) for offset, one in self.begun if one.is_kept is None]
+        return self.begun[0][0] if self.begun else len(self.log)
+
+    def committed(self, start: int, stop: int) -> list[Kept]:
+        """What a reader of committed records sees of `[start, stop)`."""
+        seen = self.log[max(start, self.begin) : min(stop, self.stable)]
+        return [kept for kept, transaction in seen if kept is not None and transaction.is_kept]
+
+
+class Kafka:
+    """All partitions and all transactional ids. `broken`: promises that a commit did not keep."""
+
+    def __init__(self, topics: Topics, now_ms: int) -> None:
+        self.topics = topics
+        self.now_ms = now_ms
+        self.counts = {topic.name: topic.partitions for topic in topics}
+        self.partitions: dict[TopicPartition, Partition] = {}
+        self.epochs: Counter[str] = Counter()
+        self.open: dict[str, Transaction] = {}
+        self.fault: Fault | None = None
+        self.broken: list[str] = []
+        self._positions: dict[TopicPartition, int] = {}
+        self._numbers: Counter[tuple[str, int]] = Counter()
+
+    def of(self, tp: TopicPartition) -> Partition:
+        """A partition; made when it is first asked for."""
+        return self.partitions.setdefault(TopicPartition(tp.topic, tp.partition), Partition())
+
+    def topic(self, name: str) -> list[Kept]:
+        """All committed records of a topic, partition by partition."""
+        places = [TopicPartition(name, number) for number in range(self.counts[name])]
+        return [r for tp in places for r in self.of(tp).committed(0, len(self.of(tp).log))]
+
+    def append(
+        self,
+        tp: TopicPartition,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        transaction: Transaction = NO_TRANSACTION,
+    ) -> None:
+        """Put a record at the end of a partition, with the broker's time."""
+        partition = self.of(tp)
+        offset = len(partition.log)
+        kept = Kept(tp.topic, tp.partition, offset, self.now_ms, key, value, tuple(headers))
+        partition.log.append((kept, transaction))
+        if transaction.is_kept is None and tp not in transaction.partitions:
+            transaction.partitions[tp] = None
+            partition.begun.append((offset, transaction))
+
+    def end(self, transactional_id: str, *, keep: bool) -> None:
+        """End an id's open transaction, if there is one: a marker in each of its partitions."""
+        transaction = self.open.pop(transactional_id, None)
+        if transaction is None:
+            return
+        for tp in transaction.partitions:
+            self.of(tp).log.append((None, NO_TRANSACTION))
+        transaction.is_kept = keep
+        if keep:
+            self._check(transaction)
+
+    def time_out(self) -> None:
+        """End every transaction that was left open."""
+        for transactional_id in list(self.open):
+            self.end(transactional_id, keep=False)
+
+    def _check(self, transaction: Transaction) -> None:
+        """No position goes back, and batches of deltas are numbered without a gap."""
+        for tp in transaction.partitions:
+            for kept, of in self.of(tp).log:
+                if of is not transaction or kept is None or kept.value is None:
+                    continue
+                if kept.key == POSITION_KEY:
+                    self._check_position(tp, kept.value)
+                elif tp.topic == self.topics.deltas.name:
+                    batch = decode(kept.value)
+                    place = (batch.source, tp.partition)
+                    self._numbers[place] += 1
+                    if batch.number != self._numbers[place]:
+                        self.broken.append(f"{place}: batch {batch.number} follows")
+
+    def _check_position(self, tp: TopicPartition, packed: bytes) -> None:
+        following = msgspec.msgpack.decode(packed, type=Position).next
+        if following < self._positions.get(tp, 0):
+            self.broken.append(f"{tp}: the position goes back to {following}")
+        self._positions[tp] = following
+
+
+class Consumer:
+    """What shards use of an `AIOKafkaConsumer` that reads committed records."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._fetcher = self  # a hook of streams.broker sets `_records` of it
+        self._records: Any = None
+        self._position = 0
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def assign(self, _partitions: Sequence[TopicPartition]) -> None: ...
+    def unsubscribe(self) -> None: ...
+
+    async def beginning_offsets(
+        self, places: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        return {tp: self._kafka.of(tp).begin for tp in places}
+
+    async def end_offsets(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {tp: self._kafka.of(tp).stable for tp in places}
+
+    def seek(self, _tp: TopicPartition, offset: int) -> None:
+        self._position = offset
+
+    async def position(self, _tp: TopicPartition) -> int:
+        return self._position
+
+    async def getmany(
+        self, tp: TopicPartition, *, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, list[Kept]]:
+        assert timeout_ms > 0
+        partition = self._kafka.of(tp)
+        records = partition.committed(self._position, partition.stable)[:max_records]
+        self._position = records[-1].offset + 1 if records else partition.stable
+        return {tp: records} if records else {}
+
+    async def getone(self, tp: TopicPartition) -> Kept:
+        partition = self._kafka.of(tp)
+        return partition.committed(self._position, partition.stable)[0]
+
+
+class Batch:
+    """What shards use of a batch builder."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def append(self, **record: Any) -> "Batch":
+        self.records.append(record)
+        return self
+
+
+class Producer:
+    """What shards use of a transactional `AIOKafkaProducer`."""
+
+    def __init__(self, kafka: Kafka, transactional_id: str) -> None:
+        self._kafka = kafka
+        self._id = transactional_id
+        self._epoch = 0
+
+    async def start(self) -> None:
+        self._kafka.end(self._id, keep=False)
+        self._kafka.epochs[self._id] += 1
+        self._epoch = self._kafka.epochs[self._id]
+
+    async def stop(self) -> None: ...
+
+    def _check(self) -> None:
+        if self._epoch != self._kafka.epochs[self._id]:
+            raise ProducerFenced
+
+    async def begin_transaction(self) -> None:
+        """Nothing is sent yet: a fenced producer does not learn of it here."""
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(
+        self, batch: Batch, topic: str, *, partition: int
+    ) -> "asyncio.Future[None]":
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        kafka = self._kafka
+        if self._epoch != kafka.epochs[self._id]:
+            sent.set_exception(ProducerFenced())
+        elif kafka.fault is Fault.SEND:
+            kafka.fault = None
+            sent.set_exception(KafkaConnectionError())
+        else:
+            sent.set_result(None)
+            transaction = kafka.open.setdefault(self._id, Transaction())
+            for record in batch.records:
+                kafka.append(
+                    TopicPartition(topic, partition),
+                    record["key"],
+                    record["value"],
+                    record["headers"],
+                    transaction,
+                )
+        return sent
+
+    async def commit_transaction(self) -> None:
+        self._check()
+        fault, self._kafka.fault = self._kafka.fault, None
+        if fault is not Fault.COMMIT:
+            self._kafka.end(self._id, keep=fault is not Fault.ABORT)
+        if fault is not None:
+            raise KafkaConnectionError
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        return set(range(self._kafka.counts[topic]))
+
+
+class MemoryBroker:
+    """Stands in for `streams.broker.Broker`."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    def consumer(self, max_partition_fetch_bytes: int = 1) -> Consumer:
+        assert max_partition_fetch_bytes > 0
+        return Consumer(self._kafka)
+
+    def producer(self, shard: str) -> Producer:
+        return Producer(self._kafka, shard)
