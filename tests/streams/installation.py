@@ -7,7 +7,7 @@ played by whoever calls `deliver`.
 import asyncio
 import selectors
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
@@ -79,6 +79,7 @@ class Unheard:
     def transaction(self, shard: str, seconds: float) -> None: ...
     def loading(self, shard: str, remaining: int) -> None: ...
     def loaded(self, shard: str, seconds: float, records: int) -> None: ...
+    def taken_over(self, shard: str, steps: Mapping[str, float]) -> None: ...
     def decoded(self, stage: str, records: int, unknown_fields: int) -> None: ...
     def verdicts(self, stage: str, by_kind: Counter[str], refused: Counter[str]) -> None: ...
 
@@ -234,16 +235,19 @@ class Installation:
         self.run(self._assign())
 
     async def _assign(self) -> None:
+        self._tell()
+        await self._rest()
+
+    def _tell(self) -> None:
         for number, worker in enumerate(self.workers):
             worker.owner.assign(tp for tp in self.sources if self.place[tp] == number)
-        await self._rest()
 
     async def _rest(self) -> None:
         """Wait until each shard counts or has stopped; a worker that ended is started again."""
         for _ in range(1_000):
             if any(worker.ended for worker in self.workers):
                 self.workers = [Worker(self) if w.ended else w for w in self.workers]
-                await self._assign()
+                self._tell()
             if all(self.shard_of(tp) or self.has_stopped(tp) for tp in self.sources):
                 return
             await asyncio.sleep(10.0)
@@ -307,6 +311,28 @@ class Installation:
         for tp in places:
             await self.worker_of(tp).flush(tp, self.kafka.now_ms)
         await self._rest()
+
+    def lose(self, tp: TopicPartition, *, anew: bool) -> None:
+        """Records that were not counted are deleted, or the topic is made anew; then it is mended.
+
+        The shard has to stop, and to write nothing, until an operator has brought the records back.
+        """
+        partition = self.kafka.of(tp)
+        shard = self.shard_of(tp)
+        if shard is None or shard.durable == 0 or shard.next >= self._end(tp):
+            return
+        changelog = self.kafka.of(TopicPartition(self.changelogs[tp.topic], tp.partition))
+        before, kept = len(changelog.log), partition.log
+        if anew:
+            partition.log = []
+        else:
+            partition.begin = self._end(tp)
+        self.run(self.worker_of(tp).owner.verify())
+        assert self.has_stopped(tp)
+        self.flush(tp)
+        assert len(changelog.log) == before
+        partition.begin, partition.log = 0, kept
+        self.kill(self.place[tp])
 
     def show(self) -> None:
         """Tick every board."""

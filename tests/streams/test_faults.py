@@ -161,6 +161,10 @@ class Schedule(RuleBasedStateMachine):
         self.line.place = dict(zip(self.line.sources, places, strict=True))
         self.line.assign()
 
+    @rule(number=st.integers(0, SHARDS - 1), anew=st.booleans())
+    def records_are_lost(self, number: int, anew: bool) -> None:  # noqa: FBT001 - drawn
+        self.line.lose(self.source(number), anew=anew)
+
     # --- views -------------------------------------------------------------------------------
 
     @rule()
@@ -205,7 +209,7 @@ def quiet() -> Iterator[None]:
 
 TestSchedules = Schedule.TestCase
 TestSchedules.settings = settings(
-    max_examples=100,
+    max_examples=1_000,
     stateful_step_count=20,
     derandomize=True,
     deadline=None,
