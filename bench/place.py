@@ -29,7 +29,7 @@ from cc_stream.local.ports import free_port
 from cc_stream.local.redis import RedisServer
 from cc_stream.topics import provision
 
-CHILD_SECONDS: Final = 180
+CHILD_SECONDS: Final = 150
 READY_SECONDS: Final = 60.0
 READY_LOOK_SECONDS: Final = 0.5
 """As often as a worker measures its lag: one that was read is one that was measured anew."""
@@ -37,6 +37,10 @@ READY_LOOK_SECONDS: Final = 0.5
 
 class BenchError(CcStreamError):
     """A candidate did not do its work: its figures would mean nothing."""
+
+
+class StalledError(BenchError):
+    """A program did not come to its end in time; stock Faust does that now and then at its start."""
 
 
 class Place(Struct, frozen=True):
@@ -155,7 +159,8 @@ def figures_of(command: list[str]) -> dict[str, float]:
     """Run a program; its last line of output is its figures as JSON.
 
     Raises:
-        BenchError: it failed, or took too long.
+        BenchError: it failed.
+        StalledError: it took too long.
     """
     try:
         done = subprocess.run(
@@ -164,7 +169,7 @@ def figures_of(command: list[str]) -> dict[str, float]:
     except subprocess.CalledProcessError as error:
         raise BenchError(f"{shown(command)} failed:\n{error.stderr[-2000:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{shown(command)} took longer than {CHILD_SECONDS} s") from error
+        raise StalledError(f"{shown(command)} took longer than {CHILD_SECONDS} s") from error
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
 
