@@ -40,7 +40,7 @@ class BenchError(CcStreamError):
 
 
 class StalledError(BenchError):
-    """A program did not come to its end in time; stock Faust does that now and then at its start."""
+    """A program did not end in time; stock Faust does that now and then when it starts."""
 
 
 class Place(Struct, frozen=True):
