@@ -89,7 +89,7 @@ def _measure(
                 results.add(name, repetition, figures)
                 shown = ", ".join(f"{k} {v:,.2f}" for k, v in list(figures.items())[:SHOWN])
                 took = time.monotonic() - began
-                console.print(f"{title}: {shown} ({took:.0f} s)", highlight=False)
+                console.print(f"{title}: {shown} ({took:.0f} s)", highlight=False, soft_wrap=True)
     return results
 
 
