@@ -86,9 +86,13 @@ def state_of(stage: Any) -> Any:
             }
             return timelines, stage.stored, _admitted(stage)
         case Board():
+            of_agents = stage.rows.agent_windows
             rows = {
                 entity: (
-                    {name: row.windows.sum(name) for name in WINDOWS},
+                    {
+                        name: row.windows.sum(name)
+                        for name in (of_agents if entity.kind == "agent" else WINDOWS)
+                    },
                     _panes(row.windows.fine),
                     _panes(row.windows.coarse),
                     row.windows.live,
