@@ -209,7 +209,7 @@ def quiet() -> Iterator[None]:
 
 TestSchedules = Schedule.TestCase
 TestSchedules.settings = settings(
-    max_examples=1_000,
+    max_examples=600,
     stateful_step_count=20,
     derandomize=True,
     deadline=None,
