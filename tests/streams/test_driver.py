@@ -1,11 +1,16 @@
 """What the driver relies on in Faust and aiokafka, private names included."""
 
+import asyncio
 import importlib
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.driver import HOOKS, Chunk, _ChunkScheduler
+from streams.driver import HOOKS, Chunk, GroupSettings, _ChunkScheduler, _consumer_thread
 
 
 @pytest.mark.parametrize("of", sorted(HOOKS))
@@ -37,3 +42,54 @@ def test_a_fetch_is_one_chunk_that_names_the_end_of_the_fetch_before() -> None:
     assert chunk.offset == 6
     [(_, chunk)] = scheduler.iterate({tp: [Fetched(8)]})
     assert chunk.value[1] == 6
+
+
+class Standing:
+    """A consumer that says what stands still, and the parts of Faust around it."""
+
+    def __init__(self) -> None:
+        self.paused: set[TopicPartition] = set()
+        self.moved: dict[TopicPartition, int] = {}
+        self.told: set[TP] = set()
+        self._read_offset: dict[TP, int] = {}
+
+    def pause(self, *places: TopicPartition) -> None:
+        self.paused.update(places)
+
+    def resume(self, *places: TopicPartition) -> None:
+        self.paused.difference_update(places)
+
+    def seek(self, place: TP, offset: int) -> None:
+        self.moved[TopicPartition(*place)] = offset
+
+    async def position(self, place: TP) -> int:
+        return self.moved[TopicPartition(*place)]
+
+    async def threadsafe_partitions_assigned(
+        self, _loop: object, assigned: set[TP], _generation: int
+    ) -> None:
+        self.told = assigned
+
+
+async def at_once(work: Callable[..., Awaitable[None]], *given: Any) -> None:
+    await work(*given)
+
+
+def test_a_partition_stands_still_from_its_assignment_to_its_seek() -> None:
+    group = GroupSettings("floor", "localhost:9092", 6.0, None, {})
+    standing = Standing()
+    app = SimpleNamespace(conf=SimpleNamespace(broker_request_timeout=5.0))
+    thread: Any = object.__new__(_consumer_thread(group))
+    thread.__dict__.update(consumer=standing, _consumer=standing, app=app, thread_loop=None)
+    thread.log, thread.call_thread = SimpleNamespace(dev=lambda *_: None), at_once
+    places = {TP("calls", 0), TP("calls", 1)}
+
+    async def work() -> None:
+        await thread.on_partitions_assigned(places, 1)
+        assert standing.told == places
+        assert standing.paused == {TopicPartition("calls", 0), TopicPartition("calls", 1)}
+        await thread.seek_wait({TP("calls", 1): 7})
+
+    asyncio.run(work())
+    assert standing.paused == {TopicPartition("calls", 0)}
+    assert standing.moved == {TopicPartition("calls", 1): 7}
