@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -96,14 +95,14 @@ def _panes(pattern: list[Write], age_ms: int) -> Iterator[Sent]:
         yield number % PARTITIONS, key, value
 
 
-async def load(settings: Settings, folder: str) -> dict[str, float]:
+async def load(settings: Settings) -> dict[str, float]:
     """Take all shards, as a worker does that is alone.
 
     Raises:
         BenchError: that took too long, or not all records were there.
     """
     telemetry = Telemetry()
-    owner = create_worker(settings, (), telemetry, folder).owner
+    owner = create_worker(settings, (), telemetry).owner
     owner.seek = _nowhere
     wanted = topics_of(settings)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
@@ -137,5 +136,4 @@ if __name__ == "__main__":
         topic_prefix=sys.argv[2],
         calls_partitions=PARTITIONS,
     )
-    with TemporaryDirectory() as empty:
-        print(json.dumps(asyncio.run(load(asked, empty))))
+    print(json.dumps(asyncio.run(load(asked))))

@@ -50,13 +50,8 @@ def _board_plan(settings: Settings, wanted: Topics) -> BoardPlan:
     )
 
 
-def create_worker(
-    settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry, folder: str
-) -> Parts:
-    """The worker's parts: both stages, the copy of reference data, and the publisher.
-
-    `folder` is an empty one that may be thrown away afterwards.
-    """
+def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry) -> Parts:
+    """The worker's parts: both stages, the copy of reference data, and the publisher."""
     wanted = topics_of(settings)
     group = GroupSettings(
         settings.app_id,
@@ -89,7 +84,7 @@ def create_worker(
         await Watchdog(owner, settings.stall_seconds, telemetry.stalled).watch()
 
     tasks = (owner.flush_loop, publisher.publish_loop, watchdog)
-    app = create_app(group, owner, sources, tasks, publisher.close, telemetry, folder)
+    app = create_app(group, owner, sources, tasks, publisher.close, telemetry)
     return Parts(app, owner, publisher)
 
 

@@ -29,6 +29,7 @@ log: Final = logging.getLogger(__name__)
 App = faust.App
 
 HOOKS: Final = {
+    "faust.App": ("_create_directories",),
     "faust.transport.consumer.Consumer": ("_read_offset", "perform_seek", "_commit", "seek_wait"),
     "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
     "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": (
@@ -198,6 +199,13 @@ def _transport(group: GroupSettings, owner: Owner) -> type[Any]:
     return Transport
 
 
+class _App(faust.App):
+    """Faust without its folders: nothing lies on a disk, and a worker starts where one is full."""
+
+    def _create_directories(self) -> None:
+        """No table, no folder."""
+
+
 def create_app(
     group: GroupSettings,
     owner: Owner,
@@ -205,17 +213,15 @@ def create_app(
     tasks: Iterable[Callable[[], Awaitable[None]]],
     before_release: Callable[[], Awaitable[None]],
     telemetry: Telemetry,
-    folder: str,
 ) -> faust.App:
     """A Faust app whose agents feed the owner's shards from these topics.
 
-    `folder` is for Faust, which puts nothing of ours into it. `tasks` run beside it for as long as
+    `tasks` run beside it for as long as
     it runs. When it stops, every shard is flushed, then `before_release` runs, then the shards are
     let go.
     """
-    app = faust.App(
+    app = _App(
         group.app_id,
-        datadir=folder,
         broker=f"kafka://{group.bootstrap.split(',')[0]}",
         ConsumerScheduler=_ChunkScheduler,
         store="memory://",

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from tempfile import TemporaryDirectory
+from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -64,12 +64,12 @@ def _run(settings: Settings) -> int:
     telemetry = Telemetry()
     served = telemetry.serve(settings.metrics_host, settings.metrics_port)
     log.info("metrics at %s", served.url)
-    with TemporaryDirectory(prefix="cc-stream-") as folder:
-        return run(create_worker(settings, open_sinks(settings, telemetry), telemetry, folder).app)
+    return run(create_worker(settings, open_sinks(settings, telemetry), telemetry).app)
 
 
 if __name__ == "__main__":
     code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # what cannot be printed changes no exit code
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -114,11 +113,8 @@ def main(bootstrap: str, name: str, panes: Path) -> int:
     flush_seconds = dict.fromkeys((Floor.name, Board.name), settings.flush_seconds)
     owner = Owner(make, group.heartbeat_seconds, flush_seconds, telemetry.dropped)
     tasks = (owner.flush_loop, Progress(owner, panes).follow)
-    with TemporaryDirectory() as folder:
-        app = create_app(
-            group, owner, (topics.calls, topics.deltas), tasks, owner.close, telemetry, folder
-        )
-        return run_app(app)
+    sources = (topics.calls, topics.deltas)
+    return run_app(create_app(group, owner, sources, tasks, owner.close, telemetry))
 
 
 if __name__ == "__main__":

@@ -97,8 +97,10 @@ async def disk_full(world: World, random: Random) -> None:
     worker = random.choice(world.floor.workers)
     await asyncio.to_thread(worker.stop)
     worker.start(disk_full=True)
+    starts = worker.starts
     await until(lambda: worker.shards() > 0, "it counts without a disk", DEADLINE_SECONDS)
     await world.load.more(EVENTS)
+    assert worker.starts == starts, "with a full disk a worker has ended"
     await asyncio.to_thread(worker.stop)
     worker.start()
 
