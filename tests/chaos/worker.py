@@ -112,8 +112,9 @@ def main() -> int:
     order = Order()
 
     def listen() -> None:
-        for line in sys.stdin:
-            order.take(line)
+        # Without a buffer, whose lock this thread would hold when the process ends.
+        for line in os.fdopen(0, "rb", buffering=0):
+            order.take(line.decode())
 
     threading.Thread(target=listen, daemon=True).start()
     with (
