@@ -163,7 +163,9 @@ class Settings(BaseSettings):
         6, description="a worker that is silent for so long loses its partitions"
     )
     stall_seconds: Annotated[float, Field(ge=5)] = Field(
-        60, description="a worker whose loop or shard stands so long with records to read ends"
+        60,
+        description="a worker ends when its loop, its broker or a shard with records to read "
+        "stands so long",
     )
     instance_id: TopicPart | None = Field(
         None,

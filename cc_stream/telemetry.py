@@ -79,7 +79,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     Measure(
         "cc_shards_stopped",
         "gauge",
-        "1 for a shard that stopped because records were lost before they were counted",
+        "1 for a shard that stopped because its numbers would be wrong",
         ("shard",),
     ),
     Measure("cc_flush_seconds", "histogram", "A flush from cut to commit", ("stage",), _SECONDS),
@@ -106,6 +106,8 @@ MEASURES: Final[tuple[Measure, ...]] = (
         _LOADS,
     ),
     Measure("cc_loaded_records_total", "counter", "Changelog records loaded", ("stage",)),
+    Measure("cc_broker_up", "gauge", "1 if the broker answered when it was last asked", ()),
+    Measure("cc_topics_missing", "gauge", "1 for a topic that is not there any more", ("topic",)),
     Measure("cc_stalls_total", "counter", "Ends of this worker by its watchdog", ()),
     # What goes out.
     Measure(
@@ -145,11 +147,16 @@ class Health:
     def __init__(self) -> None:
         self._told_at = time.monotonic()
         self._unready: Sequence[str] = ("the worker is starting",)
+        self._cluster: Sequence[str] = ()
 
     def tell(self, unready: Sequence[str]) -> None:
         """The loop turns; why the worker is not ready, empty if it is. Call it every second."""
         self._unready = unready
         self._told_at = time.monotonic()
+
+    def tell_cluster(self, faults: Sequence[str]) -> None:
+        """What is wrong with the broker."""
+        self._cluster = faults
 
     def faults(self) -> Sequence[str]:
         """Why the worker is not alive."""
@@ -158,7 +165,7 @@ class Health:
 
     def reasons(self) -> Sequence[str]:
         """Why it is not ready: a line each."""
-        return [*self.faults(), *self._unready]
+        return [*self.faults(), *self._cluster, *self._unready]
 
 
 class Telemetry:
@@ -214,10 +221,15 @@ class Telemetry:
 
     def stopped(self, shards: Collection[str]) -> None:
         """Which shards have stopped for good."""
-        metric = self._metrics["cc_shards_stopped"]
-        metric.clear()
-        for shard in shards:
-            metric.labels(shard).set(1)
+        self._only("cc_shards_stopped", shards)
+
+    def cluster(self, silent_seconds: float, missing: Collection[str]) -> None:
+        """For how long the broker has not answered (0: it does), and which topics are gone."""
+        self._of("cc_broker_up").set(int(silent_seconds == 0))
+        self._only("cc_topics_missing", missing)
+        away = [f"the broker has not answered for {silent_seconds:.0f} s"] if silent_seconds else []
+        gone = [f"topic {name} is not there: was it deleted?" for name in missing]
+        self.health.tell_cluster(away + gone)
 
     def lag(self, topic: str, partition: int, records: int) -> None:
         """How far a shard is behind the end of its partition."""
@@ -277,6 +289,13 @@ class Telemetry:
             ServeError: the address is taken, or not of this machine.
         """
         return Exposition(self.registry, self.health, host, port)
+
+    def _only(self, name: str, labels: Collection[str]) -> None:
+        """1 for each of these, and nothing for any other."""
+        metric = self._metrics[name]
+        metric.clear()
+        for label in labels:
+            metric.labels(label).set(1)
 
     def _of(self, name: str, *labels: str) -> Any:
         """The child with these labels; looked up once, for the library's own lookup is slow."""

@@ -13,6 +13,7 @@ from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topics
 from streams.board import Board, BoardPlan
 from streams.broker import Broker
+from streams.cluster import Cluster
 from streams.driver import App, GroupSettings, create_app
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.owner import Owner, now_ms
@@ -76,14 +77,16 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
         "board": min(settings.flush_seconds, settings.board_commit_seconds),
     }
     owner = Owner(make, group.heartbeat_seconds, flush_seconds, telemetry.dropped)
+    cluster = Cluster(broker, [topic.name for topic in wanted], telemetry.cluster)
+    owner.is_away = lambda: cluster.is_away
     ticks = Ticks(settings.tick_seconds, settings.agent_tick_seconds)
     publisher = Publisher(owner, sinks, ticks, telemetry.event_to_board)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)
 
     async def watchdog() -> None:
-        await Watchdog(owner, settings.stall_seconds, telemetry.stalled).watch()
+        await Watchdog(owner, cluster, settings.stall_seconds, telemetry.stalled).watch()
 
-    tasks = (owner.flush_loop, publisher.publish_loop, watchdog)
+    tasks = (owner.flush_loop, publisher.publish_loop, cluster.look_loop, watchdog)
     app = create_app(group, owner, sources, tasks, publisher.close, telemetry)
     return Parts(app, owner, publisher)
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
 from streams.stage import LossError, Record
+from streams.strikes import Strikes
 from streams.takeover import Takeover
 
 log: Final = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ STEP_SECONDS: Final = 0.01
 """What comes within so long is looked at once."""
 ATTEMPTS: Final = 5
 """Failures in a row of one shard until the worker ends and is started again."""
-
-FORGIVEN_SECONDS: Final = 900.0
+POISONS: Final = 10
+"""Records in a row that a shard leaves out as poison. Each has it loaded anew a few times."""
 
 STOPPED: Final = (
     "shard %s stops and does not count on: %s (its state and position are as they were; "
@@ -52,7 +53,10 @@ def now_ms() -> int:
 
 
 class Owner:
-    """Owns shards. `seek` moves the group's consumer; `give_up` ends the worker."""
+    """Owns shards. `seek` moves the group's consumer; `give_up` ends the worker.
+
+    `is_away` says whether the broker does not answer: no shard's fault, and none is counted.
+    """
 
     def __init__(
         self,
@@ -76,7 +80,9 @@ class Owner:
         self.give_up: Callable[[BaseException], Awaitable[None]] = _raise
         self.closing = False
         self.joined = False
-        self._failures: dict[TopicPartition, tuple[int, float]] = {}
+        self.is_away: Callable[[], bool] = _never
+        self._failures = Strikes()
+        self._poisoned = Strikes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._joining_since: float | None = None
         self._join_seconds = 0.0
@@ -145,18 +151,23 @@ class Owner:
         self._spawn(shard.release())
         self.dropped(shard.name)
         if isinstance(error, LossError):
-            self.stopped[tp] = stopped = Stopped(shard.name, str(error))
-            log.error(STOPPED, stopped.shard, stopped.reason)
+            self._stop(tp, shard, str(error))
             return
         suspect = suspect_of(shard.working, shard.suspect, error)
         if suspect is not None:
+            if shard.suspect is None and self._poisoned.again(tp) > POISONS:
+                self._stop(
+                    tp, shard, f"the program fails on more than {POISONS} records: {error!r}"
+                )
+                return
             log.warning(
                 "shard %s fails on records %d to %d: it is loaded anew to find the one: %r",
                 shard.name, suspect.begin, suspect.end - 1, error, exc_info=error,
             )  # fmt: skip
             self._take(tp, 0.0, suspect)
             return
-        failures = self._failed_again(tp)
+        # The time that a broker may be away is bounded by the watchdog.
+        failures = 1 if self.is_away() else self._failures.again(tp)
         log.warning(
             "shard %s is dropped (%d in a row): %r", shard.name, failures, error, exc_info=error
         )
@@ -165,13 +176,9 @@ class Owner:
         else:
             self._take(tp, 1.5 * self.heartbeat_seconds * failures, shard.suspect)
 
-    def _failed_again(self, tp: TopicPartition) -> int:
-        """How many failures in a row this is; a quiet quarter of an hour begins a new row."""
-        now = time.monotonic()
-        count, last = self._failures.get(tp, (0, now))
-        count = 1 if now - last > FORGIVEN_SECONDS else count + 1
-        self._failures[tp] = (count, now)
-        return count
+    def _stop(self, tp: TopicPartition, shard: Shard, reason: str) -> None:
+        self.stopped[tp] = Stopped(shard.name, reason)
+        log.error(STOPPED, shard.name, reason)
 
     async def feed(self, tp: TopicPartition, records: list[Record], follows: int | None) -> None:
         """Give records to the shard that owns their partition; without one they are dropped."""
@@ -223,7 +230,7 @@ class Owner:
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:
             await shard.flush(now)
-            self._failures.pop(tp, None)
+            self._failures.forgive(tp)
         except Exception as error:  # noqa: BLE001 - the one error policy of shards
             await self.failed(tp, shard, error)
 
@@ -255,6 +262,10 @@ async def heard(news: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await news.wait()
+
+
+def _never() -> bool:
+    return False
 
 
 async def _no_seek(_tp: TopicPartition, _offset: int) -> None:

@@ -13,23 +13,30 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from streams.cluster import Cluster
 from streams.owner import Owner
 
 log: Final = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
+END_SECONDS: Final = 9.0
+"""A worker that is told to end, or crashes, takes no longer: not even where Kafka is away."""
 
 
 class Watchdog:
-    """Watches the event loop in which it was made, and the shards of an owner."""
+    """Watches the event loop in which it was made, the shards of an owner, and the cluster."""
 
-    def __init__(self, owner: Owner, stall_seconds: float, bark: Callable[[], None]) -> None:
+    def __init__(
+        self, owner: Owner, cluster: Cluster, stall_seconds: float, bark: Callable[[], None]
+    ) -> None:
         """`bark` is told, from the watchdog's thread, before the process ends."""
         self.owner = owner
+        self.cluster = cluster
         self.stall_seconds = stall_seconds
         self.bark = bark
         self.loop = asyncio.get_running_loop()
         self.turned_at = time.monotonic()
+        self._closing_since: float | None = None
 
     async def watch(self) -> None:
         """Show that the loop turns, for as long as the owner is open."""
@@ -51,10 +58,14 @@ class Watchdog:
     def _stalled(self) -> str | None:
         """What has stood still for too long."""
         now = time.monotonic()
+        if self.owner.closing:
+            self._closing_since = self._closing_since or now
+            closing = now - self._closing_since
+            return f"it has not ended in {closing:.0f} s" if closing > END_SECONDS else None
         if now - self.turned_at > self.stall_seconds:
             return f"its event loop has not turned for {now - self.turned_at:.0f} s"
-        if self.owner.closing:
-            return None
+        if (silent := self.cluster.silent_seconds()) > self.stall_seconds:
+            return f"the broker has not answered for {silent:.0f} s"
         for shard in list(self.owner.shards.values()):
             stalled = shard.stalled_seconds()
             if stalled > self.stall_seconds:

@@ -192,6 +192,7 @@ def telemetry() -> Telemetry:
     telemetry.loading("board-3", 900)
     telemetry.taken_over("board-3", {"load": 0.5})
     telemetry.stalled()
+    telemetry.cluster(0.0, ["cc.calls.v1"])
     telemetry.last_event("cc.calls.v1", 0, NOW)
     telemetry.decoded("calls", 500, 3)
     telemetry.verdicts("calls", {"Admitted": 490, "Repeated": 7}, {"late": 3})

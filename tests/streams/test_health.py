@@ -1,12 +1,11 @@
 """What `/healthz` and `/readyz` answer, asked over HTTP."""
 
 import asyncio
-import http.client
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -16,16 +15,10 @@ from cc_stream.telemetry import Exposition, Telemetry
 from streams import upkeep
 from streams.health import READY_LAG
 from streams.owner import Owner, Stopped
+from tests.asked import Answer, asked
 from tests.waiting import until
 
 READY = (HTTPStatus.OK, "ok\n")
-
-
-class Answer(NamedTuple):
-    """Status and body."""
-
-    status: int
-    body: str
 
 
 class Loaded:
@@ -70,13 +63,7 @@ class Worker:
 
     def ask(self, path: str) -> Answer:
         """One request."""
-        connection = http.client.HTTPConnection(self.page.host, self.page.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.read().decode())
-        finally:
-            connection.close()
+        return asked(self.page.port, path)
 
     def answers(self, path: str, expected: tuple[int, str]) -> Answer:
         """What is answered once the worker has told of its state, which has to be this."""
@@ -135,6 +122,16 @@ def test_a_stopped_shard_is_named_with_its_reason(worker: Worker) -> None:
     worker.owner.stopped[TopicPartition("calls", 1)] = Stopped("calls-1", reason)
     worker.answers("/readyz", unready(f"calls-1 has stopped: {reason}"))
     assert worker.ask("/healthz") == READY, "the other shards go on"
+
+
+def test_a_broker_that_is_away_and_topics_that_are_gone_are_named(worker: Worker) -> None:
+    worker.owns()
+    worker.telemetry.cluster(12.3, ["cc.calls.v1"])
+    away = "the broker has not answered for 12 s"
+    worker.answers("/readyz", unready(away, "topic cc.calls.v1 is not there: was it deleted?"))
+    assert worker.ask("/healthz") == READY
+    worker.telemetry.cluster(0.0, [])
+    worker.answers("/readyz", READY)
 
 
 def test_a_worker_whose_loop_stands_is_neither_alive_nor_ready(
