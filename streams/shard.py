@@ -12,19 +12,17 @@ Exactly once rests on these steps (DESIGN section 3; the numbers stand in the co
 """
 
 import asyncio
-import gc
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 from aiokafka import TopicPartition
-from msgspec import Struct
 
-from streams.broker import Broker, read_partition, read_to_end
+from streams.broker import Broker, read_partition
 from streams.ground import Ground, Mark
+from streams.load import Loading, Position, load
 from streams.poison import Suspect, pieces
 from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 from streams.takeover import Takeover
@@ -37,29 +35,10 @@ CHUNK: Final = 256
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
 IDLE_SECONDS: Final = 2.0
 """A shard that has not moved for so long is looked at: are there records that it should have?"""
-SLICE_SECONDS: Final = 0.005
-"""How long a shard that loads holds the loop at most, but for a single step of its stage."""
-TELL_SECONDS: Final = 1.0
-"""How often a shard that loads says how far it is."""
 MARKERS: Final = 8
 """The longest step between two fetches that is taken for transaction markers unread."""
 
 _pack = msgspec.msgpack.Encoder().encode
-
-
-class Position(Struct):
-    """Where a shard is. `generation_ms`: when its first state was made; orders views of remakes.
-
-    `mark` is a record before `next`; None before the first.
-    """
-
-    next: int
-    generation_ms: int
-    memory: dict[str, Any]
-    mark: Mark | None = None
-
-
-_unpack_position: Final = msgspec.msgpack.Decoder(Position).decode
 
 
 class Observer(Protocol):
@@ -82,26 +61,6 @@ class Observer(Protocol):
 
     def taken_over(self, shard: str, steps: Mapping[str, float]) -> None:
         """Its first output is out: seconds by step."""
-
-
-class Loading:
-    """Says how far a shard that loads is."""
-
-    def __init__(self, shard: str, observer: Observer) -> None:
-        self.shard = shard
-        self.observer = observer
-        self.started = self.told = time.monotonic()
-
-    def __call__(self, read: int, total: int) -> None:
-        """So many of `total` offsets of the changelog are read."""
-        now = time.monotonic()
-        self.observer.loading(self.shard, total - read)
-        if now - self.told >= TELL_SECONDS:
-            self.told = now
-            log.info(
-                "shard %s loads: %d %% of %d records, %d a second",
-                self.shard, 100 * read // total, total, read / (now - self.started),
-            )  # fmt: skip
 
 
 class Shard:
@@ -150,7 +109,10 @@ class Shard:
         await self.transactions.fence()  # (1)
         self.takeover.end("fence")
         try:
-            records, position = await self._load()
+            changelog = TopicPartition(self.changelog, self.source.partition)
+            records, position = await load(
+                self.broker, changelog, self.stage, Loading(self.name, self.observer.loading)
+            )
         finally:
             self.observer.loading(self.name, 0)
         end = await self._place(position)
@@ -165,32 +127,6 @@ class Shard:
             "shard %s is live at %d: %d records loaded in %.2f s",
             self.name, self.next, records, time.monotonic() - started,
         )  # fmt: skip
-
-    async def _load(self) -> tuple[int, Position | None]:
-        """Restore the stage from the changelog; how many records it had, and the position."""
-        last: dict[bytes, bytes | None] = {}
-        tp = TopicPartition(self.changelog, self.source.partition)
-        count = 0
-        with _no_collector():
-            async for records in read_to_end(self.broker, tp, Loading(self.name, self.observer)):
-                count += len(records)
-                for record in records:
-                    last[record.key] = record.value
-                await asyncio.sleep(0)
-            packed = last.pop(POSITION_KEY, None)
-            if packed is None:
-                return count, None
-            position = _unpack_position(packed)
-            await self._restore(position.memory, last)
-        return count, position
-
-    async def _restore(self, memory: dict[str, Any], last: dict[bytes, bytes | None]) -> None:
-        items = ((key, value) for key, value in last.items() if value is not None)
-        rested = time.monotonic()
-        for _ in self.stage.restore(memory, items):
-            if time.monotonic() - rested > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                rested = time.monotonic()
 
     async def _place(self, position: Position | None) -> int:
         """Set `next`; refuse to go on where records were lost. The end of the partition."""
@@ -355,19 +291,3 @@ class Shard:
             await asyncio.gather(self.transactions.stop(), self.ground.close())
         except Exception as error:  # noqa: BLE001 - a fenced producer may fail in any way
             log.info("shard %s: its clients ended with %r", self.name, error)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Without the garbage collector, for nothing of what is loaded is garbage.
-
-    Afterwards all of it is in the oldest generation: no collection of the young ones goes through
-    it. A shard that has loaded beside this one may switch the collector on before.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.unfreeze()
-        gc.enable()

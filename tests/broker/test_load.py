@@ -19,7 +19,8 @@ from cc_stream.topics import Topics, provision, topics
 from streams.board import Board
 from streams.broker import Broker, read_to_end
 from streams.floor import Agents, Calls
-from streams.shard import Position, Shard
+from streams.load import Position
+from streams.shard import Shard
 from streams.stage import POSITION_KEY
 from tests.streams.topology import Kept, World
 

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from cc_stream.deltas import decode
 from cc_stream.topics import Topics
-from streams.shard import Position
+from streams.load import Position
 from streams.stage import POSITION_KEY
 
 
