@@ -12,11 +12,13 @@ from cc_stream.local.kafka import KafkaServer
 from cc_stream.local.redis import RedisServer
 from cc_stream.outputs import view_of
 from cc_stream.report.topic import last_values
+from cc_stream.simulate.kafka import wall_clock_ms
 from cc_stream.view import Entity, View
-from tests.broker.floor import Floor, open_floor, simulated
+from tests.broker.floor import Floor, Sent, event, open_floor, simulated
 from tests.waiting import wait_for
 
 WHOLE_SECONDS = 10.0
+AGENTS = 2_000
 COUNTS = ("offered", "answered", "abandoned", "handled", "talk_total_seconds")
 
 Name = tuple[Entity, str, int | None]
@@ -124,3 +126,34 @@ def test_the_stream_goes_on_and_views_are_whole_again_without_an_event(
     compared = floor.compared()
     assert compared.is_proof, compared.text()
     assert floor.scrape().total("cc_shard_drops_total") is None
+
+
+def available(floor: Floor, count: int) -> Iterator[Sent]:
+    """So many agents log on."""
+    for number in range(count):
+        agent = f"late-{number}"
+        data = {"agent_id": agent, "state": "available"}
+        value = event("agent.state_changed.v1", wall_clock_ms(), data)
+        yield Sent(floor.topics.agents.name, agent.encode(), value)
+
+
+def test_thousands_of_views_that_changed_meanwhile_are_whole_in_time(
+    floor: Floor, redis: RedisServer
+) -> None:
+    redis.kill()
+    floor.write(available(floor, AGENTS))
+    wait_for(lambda: floor.scrape().total("cc_sink_up") == 0, 20)
+    new = wait_for(lambda: new_on_kafka(floor), 40)
+    redis.start()
+    started = time.monotonic()
+    wait_until_whole(floor)
+    print(f"{len(new)} views whole after {time.monotonic() - started:.1f} s")  # noqa: T201 - measured
+    assert new <= named(floor.views()).keys()
+    compared = floor.compared()
+    assert compared.is_proof, compared.text()
+
+
+def new_on_kafka(floor: Floor) -> set[Name]:
+    """The views of those agents, once all of them are there."""
+    found = {name for name in told_on_kafka(floor) if name[0].id.startswith("late-")}
+    return found if len({name[0].id for name in found}) == AGENTS else set()
