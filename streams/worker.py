@@ -22,6 +22,7 @@ from cc_stream.telemetry import Telemetry
 from cc_stream.topics import check
 from streams.app import create_worker
 from streams.driver import run
+from streams.seldom import Seldom
 
 log: Final = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def _run(settings: Settings) -> int:
     gc.set_threshold(100_000, 50, 100)
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, force=True)
+    logging.getLogger("aiokafka").addFilter(Seldom())
     telemetry = Telemetry()
     served = telemetry.serve(settings.metrics_host, settings.metrics_port)
     log.info("metrics at %s", served.url)
