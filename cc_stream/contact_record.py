@@ -22,9 +22,25 @@ def contact_record(tenant: str, contact_id: str, contact: Contact) -> Record:
     or has not happened, is None.
     """
     story = contact.story
-    segments = [_segment(segment) for segment in story.segments]
     finished = not contact.is_open
-    starts = [segment.start() for segment in story.segments]
+    first: str | None = None
+    started_ms: int | None = None
+    ended_ms = story.hung_up_ms  # a hang-up that ended no leg is an end, too
+    converted, value_minor = False, 0
+    segments = []
+    for segment in story.segments:
+        start_ms, end_ms = segment.start(), _segment_ended_ms(segment)
+        if started_ms is None or start_ms < started_ms:
+            started_ms = start_ms
+        if end_ms is not None and (ended_ms is None or end_ms > ended_ms):
+            ended_ms = end_ms
+        if first is None and segment.first:
+            first = segment.queue
+        handled: Any = segment.facts[HANDLED]
+        if handled is not None:
+            converted = converted or handled.converted
+            value_minor += handled.value_minor
+        segments.append(_segment(segment, handled, end_ms))
     return {
         "contact_id": contact_id,
         "tenant": tenant,
@@ -32,48 +48,52 @@ def contact_record(tenant: str, contact_id: str, contact: Contact) -> Record:
         "finished": finished,
         "channel": story.channel,
         "direction": story.direction,
-        "queue_first": next((s.queue for s in story.segments if s.first), None),
-        "started_at": to_rfc3339(min(starts, default=contact.first_ms)),
-        "ended_at": _moment(_ended_ms(contact)) if finished else None,
+        "queue_first": first,
+        "started_at": to_rfc3339(contact.first_ms if started_ms is None else started_ms),
+        "ended_at": to_rfc3339(ended_ms) if finished and ended_ms is not None else None,
         "segments": segments,
         "outcomes": [_outcome(outcome) for outcome in story.outcomes],
-        "converted": any(segment["converted"] for segment in segments),
-        "value_minor": sum(segment["value_minor"] or 0 for segment in segments),
+        "converted": converted,
+        "value_minor": value_minor,
     }
 
 
-def _segment(s: Segment) -> Record:
-    handled: Any = s.facts[HANDLED]
-    return {
-        "queue": s.queue,
-        "agent": s.agent,
+def _segment(s: Segment, handled: Any, ended_ms: int | None) -> Record:
+    queue, agent = s.queue, s.agent
+    queued_ms, answer_ms = s.queued_ms, s.answer()
+    wait_ms = s.waited() if queue is not None else None
+    record: Record = {
+        "queue": queue,
+        "agent": agent,
         "team": s.team,
-        "queued_at": _moment(s.queued_ms),
-        "answered_at": _moment(s.answer()),
-        "wait_seconds": _seconds(s.waited()) if s.queue is not None else None,
-        "left_reason": s.left_reason if s.agent is None else None,
-        "talk_seconds": _seconds(handled.talk_ms if handled else None),
-        "hold_seconds": _seconds(handled.hold_ms if handled else None),
-        "wrap_seconds": _seconds(handled.wrap_ms if handled else None),
-        "ended_at": _moment(_segment_ended_ms(s)),
-        "handled_at": _moment(handled.at if handled else None),
+        "queued_at": None if queued_ms is None else to_rfc3339(queued_ms),
+        "answered_at": None if answer_ms is None else to_rfc3339(answer_ms),
+        "wait_seconds": None if wait_ms is None else wait_ms / 1000,
+        "left_reason": s.left_reason if agent is None else None,
+        "talk_seconds": None,
+        "hold_seconds": None,
+        "wrap_seconds": None,
+        "ended_at": None if ended_ms is None else to_rfc3339(ended_ms),
+        "handled_at": None,
         "transferred": s.transferred_ms is not None,
-        "eligible": handled.eligible if handled else None,
-        "converted": handled.converted if handled else None,
-        "value_minor": handled.value_minor if handled else None,
+        "eligible": None,
+        "converted": None,
+        "value_minor": None,
     }
+    if handled is not None:
+        record["talk_seconds"] = handled.talk_ms / 1000
+        record["hold_seconds"] = handled.hold_ms / 1000
+        record["wrap_seconds"] = handled.wrap_ms / 1000
+        record["handled_at"] = to_rfc3339(handled.at)
+        record["eligible"] = handled.eligible
+        record["converted"] = handled.converted
+        record["value_minor"] = handled.value_minor
+    return record
 
 
 def _segment_ended_ms(s: Segment) -> int | None:
     """When the leg ended, or the queue was left without one."""
     return s.end() if s.agent is not None else s.left_ms
-
-
-def _ended_ms(contact: Contact) -> int | None:
-    """The last of what ended; a hang-up that ended no leg is one, too."""
-    ends = [_segment_ended_ms(segment) for segment in contact.story.segments]
-    ends.append(contact.story.hung_up_ms)
-    return max((end for end in ends if end is not None), default=None)
 
 
 def _outcome(outcome: Outcome) -> Record:
@@ -87,11 +107,3 @@ def _outcome(outcome: Outcome) -> Record:
         "resolved": outcome.resolved,
         "complaint": outcome.complaint,
     }
-
-
-def _moment(ms: int | None) -> str | None:
-    return None if ms is None else to_rfc3339(ms)
-
-
-def _seconds(ms: int | None) -> float | None:
-    return None if ms is None else ms / 1000

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
+_SECONDS: Final = tuple(f"{second:02}" for second in range(60))
 _FRACTIONS: Final = tuple(f".{ms:03d}Z" for ms in range(1_000))
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NULL_TIME_MS: Final = 1
@@ -74,13 +75,13 @@ def to_ms(moment: datetime) -> int:
 
 def to_rfc3339(ms: int) -> str:
     """`2026-11-22T02:54:00.120Z`; milliseconds are always written."""
-    return _second(ms // 1000) + _FRACTIONS[ms % 1000]
+    return _minute(ms // 60_000) + _SECONDS[ms // 1_000 % 60] + _FRACTIONS[ms % 1_000]
 
 
 @lru_cache(1_024)
-def _second(seconds: int) -> str:
-    """Moments lie close together, so most seconds are written more than once."""
-    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+def _minute(minutes: int) -> str:
+    """Moments lie close together, so most minutes are written more than once."""
+    return (EPOCH + timedelta(minutes=minutes)).isoformat()[:17]
 
 
 class Data(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):

@@ -21,6 +21,8 @@ log: Final = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
+RESTS, RESTS_IN_HISTORY = 2, 9
+"""After a tick nothing is shown for so many times as long: views must not hold up the counting."""
 
 
 class Lane:
@@ -91,9 +93,17 @@ class Publisher:
             started = time.monotonic()
             await self.publish_once()
             spent = time.monotonic() - started
-            await asyncio.sleep(max(self.ticks.seconds - spent, 2 * spent, STEP_SECONDS))
+            await asyncio.sleep(
+                max(self.ticks.seconds - spent, self._rests() * spent, STEP_SECONDS)
+            )
             await heard(news, started + LOOK_SECONDS - time.monotonic())
             await asyncio.sleep(STEP_SECONDS)
+
+    def _rests(self) -> int:
+        """How many times as long as a tick it is until the next."""
+        now = now_ms()
+        is_history = any(now < board.history_until_ms for board in self._boards().values())
+        return RESTS_IN_HISTORY if is_history else RESTS
 
     async def publish_once(self) -> None:
         """One tick of every board shard: queues first, then the agents of those that are due."""
