@@ -5,15 +5,18 @@ and leaves each one at its age. The sums always equal the sum over the panes tha
 and lie taken apart as figures read them: they are read far more often than they have slots changed.
 
 A pane that lies ahead (a clock that runs fast, a planned wrap-up) waits in `fine` and enters whole.
+Panes that change no more are packed (`pane_store`): when they are stored, or with time.
 Fine panes are dropped after 60 minutes, coarse ones after `COARSE_KEPT_MS`; a delta for what was
 dropped counts in the coarse pane alone, or in none when no window can show it any more.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cc_stream.counts import Parts, Vector, add_into, add_into_parts, join
+from cc_stream.counts import Parts, Vector, add_into_parts, join
+from cc_stream.pane_store import Panes, pack, unpack
 from cc_stream.panes import (
     COARSE_MS,
     FINE_MS,
@@ -30,6 +33,8 @@ COARSE_KEPT_MS: Final = 72 * 3_600_000
 PANES: Final = {name: length // FINE_MS for name, length in ROLLING.items()}
 """The age in panes at which a pane leaves each rolling window: 30, 90, 180, 360."""
 FINE_KEPT: Final = max(PANES.values())
+OPEN_PANES: Final = 30
+"""Fine panes that are not packed with time yet: most states of agents begin and end in them."""
 LIVE_PANE: Final = ("live", 0)
 RESOLUTIONS: Final = ("fine", "coarse", "live")
 
@@ -48,8 +53,8 @@ class Windows:
         """
         self.zone = zone
         self.end = pane_end(now_ms) // FINE_MS
-        self.fine: dict[int, Vector] = {}
-        self.coarse: dict[int, Vector] = {}
+        self.fine = Panes()
+        self.coarse = Panes()
         self.live: Parts = {}
         self.day = today(zone, now_ms)
         self.touched: set[tuple[str, int]] = set()
@@ -69,7 +74,7 @@ class Windows:
         self._add_coarse(pane // FINE_PER_COARSE, vector)
 
     def _add_fine(self, pane: int, age: int, vector: Vector) -> None:
-        _add_to(self.fine, pane, vector)
+        self.fine.add(pane, vector)
         if age >= 0:
             for name, total in self._rolling.items():
                 if age < PANES[name]:
@@ -80,7 +85,7 @@ class Windows:
         start_ms = pane * COARSE_MS
         if start_ms + COARSE_MS <= self.end * FINE_MS - COARSE_KEPT_MS:
             return
-        _add_to(self.coarse, pane, vector)
+        self.coarse.add(pane, vector)
         if self.day.holds(start_ms):
             add_into_parts(self._day_sum, vector)
         self.touched.add(("coarse", pane))
@@ -89,16 +94,24 @@ class Windows:
         """Add `n` times the overlap of `[start, end)` with each pane, in milliseconds, to `key`."""
         horizon_ms = (self.end - FINE_KEPT) * FINE_MS
         begin_ms = max(start_ms, horizon_ms)
-        fine, touched = self.fine, self.touched
-        for pane, overlap in _overlaps(begin_ms, end_ms, FINE_MS):
-            _add_to(fine, pane, {key: n * overlap})
-            touched.add(("fine", pane))
+        self._spread_fine(key, begin_ms, end_ms, n)
         for name, total in self._rolling.items():
             overlap = min(end_ms, self.end * FINE_MS) - max(begin_ms, self.window(name).start_ms)
             if overlap > 0:
                 add_into_parts(total, {key: n * overlap})
         for pane, overlap in _overlaps(start_ms, end_ms, COARSE_MS):
             self._add_coarse(pane, {key: n * overlap})
+
+    def _spread_fine(self, key: int, start_ms: int, end_ms: int, n: int) -> None:
+        if start_ms >= end_ms:
+            return
+        fine, first, last = self.fine, start_ms // FINE_MS, (end_ms - 1) // FINE_MS
+        head_ms = min(end_ms, (first + 1) * FINE_MS) - start_ms
+        fine.add_one(first, key, n * head_ms)
+        if last > first:
+            fine.fill(range(first + 1, last), key, n * FINE_MS)
+            fine.add_one(last, key, n * (end_ms - last * FINE_MS))
+        self.touched.update(zip(repeat("fine"), range(first, last + 1)))
 
     def advance(self, now_ms: int) -> bool:
         """Move on to `now`; whether any window changed."""
@@ -107,6 +120,7 @@ class Windows:
         if end > self.end:
             changed = self._move(end) if self.fine else False
             self.end = end
+            self._close()
         if now_ms >= self.day.end_ms:
             changed = True
             self._new_day(now_ms)
@@ -120,26 +134,44 @@ class Windows:
             return True
         changed = False
         for edge in range(self.end, end):
-            entering = self.fine.get(edge)
+            entering, oldest = self.fine.get(edge), self._drop("fine", edge - FINE_KEPT)
             for name, total in self._rolling.items():
-                leaving = self.fine.get(edge - PANES[name])
+                age = PANES[name]
+                leaving = oldest if age == FINE_KEPT else self.fine.get(edge - age)
                 for vector, sign in ((entering, 1), (leaving, -1)):
                     if vector is not None:
                         add_into_parts(total, vector, sign)
                         changed = True
-            if edge - FINE_KEPT in self.fine:
-                self._drop("fine", edge - FINE_KEPT)
         return changed
 
-    def _drop(self, resolution: str, pane: int) -> None:
-        del self.panes(resolution)[pane]
-        self.touched.add((resolution, pane))
+    def _drop(self, resolution: str, pane: int) -> Vector | None:
+        dropped = (self.fine if resolution == "fine" else self.coarse).take(pane)
+        if dropped is not None:
+            self.touched.add((resolution, pane))
+        return dropped
 
-    def panes(self, resolution: str) -> dict[int, Vector]:
-        """The panes of a resolution, `fine`, `coarse`, or what is open as pane 0 of `live`."""
-        if resolution == "fine":
-            return self.fine
-        return self.coarse if resolution == "coarse" else {0: join(self.live)}
+    def panes(self, resolution: str) -> Iterator[tuple[int, Vector]]:
+        """(pane, vector) of a resolution, `fine`, `coarse`, or pane 0 of `live`: what is open."""
+        if resolution == "live":
+            return iter([(0, join(self.live))])
+        return (self.fine if resolution == "fine" else self.coarse).items()
+
+    def take_touched(self) -> list[tuple[str, int, bytes | None]]:
+        """(resolution, pane, how it is to be stored) of `touched`, which is empty then.
+
+        None for a pane that is gone or zero.
+        """
+        taken: list[tuple[str, int, bytes | None]] = []
+        for resolution, pane in self.touched:
+            if resolution == "fine":
+                packed = self.fine.close(pane)
+            elif resolution == "coarse":
+                packed = self.coarse.close(pane)
+            else:
+                packed = pack(join(self.live)) if self.live else None
+            taken.append((resolution, pane, packed))
+        self.touched.clear()
+        return taken
 
     def _new_day(self, now_ms: int) -> None:
         oldest = (now_ms - COARSE_KEPT_MS) // COARSE_MS
@@ -152,29 +184,48 @@ class Windows:
         self.zone = zone
         self.day = today(zone, now_ms)
         self._day_sum = {}
-        for pane, vector in self.coarse.items():
+        for pane in self.coarse:
             if self.day.holds(pane * COARSE_MS):
-                add_into_parts(self._day_sum, vector)
+                add_into_parts(self._day_sum, self.coarse.get(pane) or {})
 
-    def restore(self, resolution: str, pane: int, vector: Vector) -> None:
-        """Add a stored pane; call `settle` after the last one."""
+    def restore(self, resolution: str, pane: int, packed: bytes) -> None:
+        """Take in a pane as it was stored, each one once; call `settle` after the last one."""
         if resolution == "live":
-            add_into_parts(self.live, vector)
+            add_into_parts(self.live, unpack(packed))
         else:
-            _add_to(self.panes(resolution), pane, vector)
+            (self.fine if resolution == "fine" else self.coarse).put(pane, packed)
+
+    def add_panes(self, resolution: str, panes: Iterable[tuple[int, Vector]]) -> None:
+        """Add the panes of another row; call `settle` after the last one."""
+        if resolution == "live":
+            for _, vector in panes:
+                add_into_parts(self.live, vector)
+            return
+        total = self.fine if resolution == "fine" else self.coarse
+        for pane, vector in panes:
+            total.add(pane, vector)
 
     def settle(self, now_ms: int) -> None:
         """Make all windows again from the panes; drop those that are too old."""
         self._settle_rolling()
+        self._close()
         self.set_zone(self.zone, now_ms)
+
+    def _close(self) -> None:
+        """Pack the panes that seldom change any more."""
+        oldest_open = self.end - OPEN_PANES
+        self.fine.close_before(oldest_open)
+        self.coarse.close_before(oldest_open // FINE_PER_COARSE)
 
     def _settle_rolling(self) -> None:
         for pane in [p for p in self.fine if self.end - 1 - p >= FINE_KEPT]:
             self._drop("fine", pane)
-        for name, total in self._rolling.items():
+        for total in self._rolling.values():
             total.clear()
-            for pane, vector in self.fine.items():
-                if 0 <= self.end - 1 - pane < PANES[name]:
+        for pane, vector in self.fine.items():
+            age = self.end - 1 - pane
+            for name, total in self._rolling.items():
+                if 0 <= age < PANES[name]:
                     add_into_parts(total, vector)
 
     def sum(self, window: str) -> Parts:
@@ -187,14 +238,6 @@ class Windows:
             return self.day
         end_ms = self.end * FINE_MS
         return Window(end_ms - ROLLING[window], end_ms)
-
-
-def _add_to(panes: dict[int, Vector], pane: int, vector: Vector) -> None:
-    total = panes.get(pane)
-    if total is None:
-        panes[pane] = dict(vector)
-        return
-    add_into(total, vector)
 
 
 def _overlaps(start_ms: int, end_ms: int, length_ms: int) -> Iterator[tuple[int, int]]:

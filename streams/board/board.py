@@ -194,10 +194,8 @@ class Board:
             kind, *names = _unpack(key)
             if kind == _PANE:
                 tenant, entity, one, team, resolution, pane = names
-                flat = _unpack(value)
-                vector = dict(zip(flat[::2], flat[1::2], strict=True))
                 name = (entity, tenant, one) if team is None else (entity, tenant, one, team)
-                rows.restore(name, resolution, pane, vector)
+                rows.restore(name, resolution, pane, value)
             elif kind == _REFERENCE:
                 self.reference.restore([(*names, _unpack(value))])
             else:
@@ -238,11 +236,10 @@ class Board:
         """See Stage."""
         self.committed_at_ms = now_ms
         writes = []
-        for entity, resolution, pane, vector in self.rows.take_touched():
+        for entity, resolution, pane, packed in self.rows.take_touched():
             names = (entity.tenant, entity.kind, entity.id, entity.team)
             key = _pack((_PANE, *names, resolution, pane))
-            flat = None if vector is None else _pack([x for kv in vector.items() for x in kv])
-            writes.append(self._state(key, flat))
+            writes.append(self._state(key, packed))
         for reference in sorted(self.learned):
             packed = _pack(self.reference.dump_one(reference))
             writes.append(self._state(_pack((_REFERENCE, *reference)), packed))

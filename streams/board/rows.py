@@ -141,20 +141,20 @@ class Rows:
         """Whether anything has to be stored."""
         return bool(self._touched)
 
-    def take_touched(self) -> Iterator[tuple[Entity, str, int, Vector | None]]:
-        """(entity, resolution, pane, vector) to store; None for a pane that is gone."""
+    def take_touched(self) -> Iterator[tuple[Entity, str, int, bytes | None]]:
+        """(entity, resolution, pane, its vector packed) to store; None for a pane that is gone."""
         for row in self._touched:
             row.is_touched = False
-            windows = row.windows
             if row.is_kept:
-                for resolution, pane in windows.touched:
-                    yield row.entity, resolution, pane, windows.panes(resolution).get(pane) or None
-            windows.touched.clear()
+                for resolution, pane, packed in row.windows.take_touched():
+                    yield row.entity, resolution, pane, packed
+            else:
+                row.windows.touched.clear()
         self._touched = []
 
-    def restore(self, name: tuple[str, ...], resolution: str, pane: int, vector: Vector) -> None:
+    def restore(self, name: tuple[str, ...], resolution: str, pane: int, packed: bytes) -> None:
         """Take in a stored pane of a kept row; go through `settle` after the last one."""
-        self._of(name).windows.restore(resolution, pane, vector)
+        self._of(name).windows.restore(resolution, pane, packed)
 
     def settle(self) -> Iterator[None]:
         """Make the sums and every window from the restored panes; yields after each row."""
@@ -239,8 +239,8 @@ class Rows:
 
 def _add_panes(row: Row, total: Row, part: Callable[[Vector], Vector]) -> None:
     for resolution in RESOLUTIONS:
-        for pane, vector in row.windows.panes(resolution).items():
-            total.windows.restore(resolution, pane, part(vector))
+        panes = ((pane, part(vector)) for pane, vector in row.windows.panes(resolution))
+        total.windows.add_panes(resolution, panes)
 
 
 def _whole(vector: Vector) -> Vector:

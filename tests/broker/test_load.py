@@ -9,7 +9,6 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from cc_stream import contact_log
 from cc_stream.contact_log import Contact
-from cc_stream.counts import Vector
 from cc_stream.local.kafka import KafkaServer
 from cc_stream.panes import WINDOWS
 from cc_stream.simulate.floor import arrivals
@@ -94,8 +93,8 @@ def state_of(stage: Any) -> Any:
                         name: row.windows.sum(name)
                         for name in (of_agents if entity.kind == "agent" else WINDOWS)
                     },
-                    _panes(row.windows.fine),
-                    _panes(row.windows.coarse),
+                    dict(row.windows.panes("fine")),
+                    dict(row.windows.panes("coarse")),
                     row.windows.live,
                     row.terms,
                 )
@@ -104,11 +103,6 @@ def state_of(stage: Any) -> Any:
             return rows, stage.numbers, stage.sources, stage.watch.states
         case _:
             return stage.name
-
-
-def _panes(panes: dict[int, Vector]) -> dict[int, Vector]:
-    """An empty pane says no more than one that is not there."""
-    return {pane: vector for pane, vector in panes.items() if vector}
 
 
 def _admitted(stage: Calls | Agents) -> Any:

@@ -58,9 +58,9 @@ def test_stored_panes_make_the_same_windows() -> None:
         windows.add((now - age) // FINE_MS, {1 << 42: 1, 7 << 42 | age % 60: 1})
     windows.spread(STATE, now - 2 * HOUR_MS, now - 1_234, 1)
     again = Windows(ZONE, now)
-    for resolution in ("fine", "coarse"):
-        for pane, vector in windows.panes(resolution).items():
-            again.restore(resolution, pane, vector)
+    for resolution, pane, packed in windows.take_touched():
+        assert packed is not None
+        again.restore(resolution, pane, packed)
     again.settle(now)
     for name in WINDOWS:
         assert again.sum(name) == windows.sum(name)
@@ -74,6 +74,6 @@ def test_what_was_dropped_is_told() -> None:
     windows.touched.clear()
     assert windows.advance(now + HOUR_MS + FINE_MS)
     assert ("fine", pane) in windows.touched
-    assert pane not in windows.fine
+    assert pane not in set(windows.fine)
     assert windows.sum("60m") == {}
     assert windows.sum("today") == {1: {0: 1}}
