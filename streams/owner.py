@@ -208,7 +208,7 @@ class Owner:
                 log.warning("shard %s could not look at its topic: %r", shard.name, error)
 
     async def flush_loop(self) -> None:
-        """Flush each dirty shard when its time has come, for ever.
+        """Flush each dirty shard when its time has come, for ever; none waits for another's.
 
         The more shards are dirty, the longer it is until the next time of each.
         """
@@ -218,11 +218,11 @@ class Owner:
             news.clear()
             started, now = time.monotonic(), now_ms()
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
-            chosen = [(tp, shard) for tp, shard in dirty if due.get(tp, 0.0) <= started]
-            await asyncio.gather(*(self._flush(tp, shard, now) for tp, shard in chosen))
             apart = len(dirty) / FLUSHES_PER_SECOND
-            for tp, shard in chosen:
-                due[tp] = started + max(self.flush_seconds[shard.stage.name], apart)
+            for tp, shard in dirty:
+                if due.get(tp, 0.0) <= started and not shard.is_flushing:
+                    due[tp] = started + max(self.flush_seconds[shard.stage.name], apart)
+                    self._spawn(self._flush(tp, shard, now))
             soonest = min((due[tp] for tp, _ in dirty), default=started + LOOK_SECONDS)
             await asyncio.sleep(max(0.0, started + STEP_SECONDS - time.monotonic()))
             await heard(news, soonest - time.monotonic())

@@ -30,7 +30,7 @@ from streams.transaction import Transactions
 
 log: Final = logging.getLogger(__name__)
 
-FLUSH_TIMEOUT_SECONDS: Final = 60.0
+FLUSH_TIMEOUT_SECONDS: Final = 30.0
 CHUNK: Final = 256
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
 IDLE_SECONDS: Final = 2.0
@@ -259,6 +259,11 @@ class Shard:
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""
         return self.live and self.stage.is_dirty(now_ms)
+
+    @property
+    def is_flushing(self) -> bool:
+        """Whether a flush is under way."""
+        return self._flushing.locked()
 
     async def flush(self, now_ms: int) -> None:
         """(2) Write what was learned, in one transaction. Any exception means: drop the shard."""

@@ -14,6 +14,10 @@ FENCE_TIMEOUT_SECONDS: Final = 30.0
 STOP_TIMEOUT_SECONDS: Final = 5.0
 
 
+class ReleasedError(CcStreamError):
+    """The shard was let go of while it wrote: its next owner sees whether that was stored."""
+
+
 class Transactions:
     """The transactional producer of a shard. After any failure it is of no more use."""
 
@@ -21,6 +25,7 @@ class Transactions:
         self.broker = broker
         self.shard = shard
         self._producer: Any = None
+        self._open: asyncio.Task[None] | None = None
         self._partitions: dict[str, int] = {}
 
     async def fence(self) -> None:
@@ -34,18 +39,35 @@ class Transactions:
             await self._producer.start()
 
     async def stop(self) -> None:
-        """End; an open transaction is not committed."""
+        """End; whoever waits for a transaction hears of it, which aiokafka would not tell."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await asyncio.wait_for(producer.stop(), STOP_TIMEOUT_SECONDS)
+        try:
+            if producer is not None:
+                await asyncio.wait_for(producer.stop(), STOP_TIMEOUT_SECONDS)
+        finally:
+            if self._open is not None:
+                self._open.cancel()
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Write all of these in one transaction."""
-        producer = self._producer
-        assert producer is not None
+        """Write all of these in one transaction.
+
+        Raises:
+            ReleasedError: `stop` was called meanwhile.
+            KafkaError: the broker did not take it.
+        """
+        assert self._producer is not None
+        self._open = asyncio.ensure_future(self._commit(self._producer, writes))
+        try:
+            await self._open
+        except asyncio.CancelledError:
+            if self._producer is not None:
+                raise  # not the transaction was given up, but the caller
+            raise ReleasedError(f"{self.shard} was let go of while it wrote") from None
+
+    async def _commit(self, producer: Any, writes: Sequence[Write]) -> None:
         await producer.begin_transaction()
         sent = []
-        for (topic, partition), group in (await self._grouped(writes)).items():
+        for (topic, partition), group in (await self._grouped(producer, writes)).items():
             batch = producer.create_batch()
             for write in group:
                 if _append(batch, write) is None:
@@ -60,21 +82,22 @@ class Transactions:
         await _all(sent)  # every send, before the commit
         await producer.commit_transaction()
 
-    async def _grouped(self, writes: Sequence[Write]) -> dict[tuple[str, int], list[Write]]:
+    async def _grouped(
+        self, producer: Any, writes: Sequence[Write]
+    ) -> dict[tuple[str, int], list[Write]]:
         groups: dict[tuple[str, int], list[Write]] = {}
         for write in writes:
             partition = write.partition
             if partition is None:
-                count = await self._count_of(write.topic)
+                count = await self._count_of(producer, write.topic)
                 partition = partition_of(write.key or b"", count)
             groups.setdefault((write.topic, partition), []).append(write)
         return groups
 
-    async def _count_of(self, topic: str) -> int:
+    async def _count_of(self, producer: Any, topic: str) -> int:
         count = self._partitions.get(topic)
         if count is None:
-            assert self._producer is not None
-            count = len(await self._producer.partitions_for(topic))
+            count = len(await producer.partitions_for(topic))
             self._partitions[topic] = count
         return count
 
