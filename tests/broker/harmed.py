@@ -11,9 +11,18 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from streams import worker
 from streams.floor import Calls
+from streams.owner import Owner
 from streams.publish import Publisher
 
+A_RECORD_SECONDS = 0.000_1
+_feed = Owner.feed
 _fetch = AIOKafkaConsumerThread._fetch_records  # noqa: SLF001 - a hook
+
+
+async def _slowly(self: Any, tp: Any, records: Any, follows: Any) -> None:
+    """Counts a tenth of what it could; the loop and the consumer's thread are free meanwhile."""
+    await asyncio.sleep(len(records) * A_RECORD_SECONDS)
+    await _feed(self, tp, records, follows)
 
 
 def _stage(_self: Any, _records: Any) -> None:
@@ -49,9 +58,12 @@ HARMS: dict[str, tuple[type, str, Callable[..., Any]]] = {
     "task-ends": (Publisher, "publish_loop", _ended),
     "task-fails": (Publisher, "publish_loop", _failed),
 }
+"""A worker ends of each."""
+
+SLOW: dict[str, tuple[type, str, Callable[..., Any]]] = {"slow": (Owner, "feed", _slowly)}
 
 
 if __name__ == "__main__":
-    where, name, harm = HARMS[sys.argv[1]]
+    where, name, harm = {**HARMS, **SLOW}[sys.argv[1]]
     with patch.object(where, name, harm):
         sys.exit(worker.main())

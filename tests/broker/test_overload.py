@@ -6,11 +6,13 @@ from cc_stream.local.kafka import KafkaServer
 from cc_stream.local.redis import RedisServer
 from cc_stream.simulate.kafka import wall_clock_ms
 from tests.broker.floor import Floor, open_floor, queued
+from tests.broker.harmed_process import Harmed
 from tests.waiting import wait_for
 
-RECORDS = 120_000
+RECORDS = 90_000
+PADDING = "x" * 3_000
 BOUND_BYTES = 200 << 20
-"""What is in flight in a worker, at most: see docs/operations.md."""
+"""What is in flight in a worker, at most: see docs/operations.md. All of it would be far more."""
 
 
 class Watched:
@@ -33,11 +35,10 @@ def test_memory_stays_bounded_the_delay_is_told_and_nothing_is_lost(
 ) -> None:
     with open_floor(unique_name, tmp_path, kafka.bootstrap, redis_server.url) as floor:
         now_ms = wall_clock_ms()
-        contacts = [
-            queued(floor, f"c{n}", "sales", now_ms, padding="x" * 400) for n in range(1_000)
-        ]
+        contacts = [queued(floor, f"c{n}", "sales", now_ms, padding=PADDING) for n in range(1_000)]
         floor.write(contacts)
-        worker = floor.worker()
+        worker = Harmed(floor, "slow")
+        worker.start()
         floor.wait_owned(worker)
         floor.wait_drained()
         before = floor.scrape().total("process_resident_memory_bytes") or 0

@@ -1,7 +1,5 @@
 """A worker that stands still, or loses one of its parts, ends with code 1 and says where."""
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,9 +7,9 @@ import pytest
 from cc_stream.local.kafka import KafkaServer
 from cc_stream.local.redis import RedisServer
 from cc_stream.simulate.kafka import wall_clock_ms
-from tests.broker.floor import Worker, open_floor, queued
+from tests.broker.floor import open_floor, queued
 from tests.broker.harmed import HARMS
-from tests.conftest import REPOSITORY
+from tests.broker.harmed_process import Harmed
 from tests.waiting import wait_for
 
 STALLED = {
@@ -20,25 +18,13 @@ STALLED = {
 }
 
 
-class Harmed(Worker):
-    """A worker in which something goes wrong."""
-
-    harm = ""
-
-    def prepare(self) -> Sequence[str]:
-        super().prepare()
-        return [sys.executable, "-m", "tests.broker.harmed", self.harm]
-
-
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_worker_that_stands_still_ends_with_code_1(
     kafka: KafkaServer, redis_server: RedisServer, tmp_path: Path, harm: str
 ) -> None:
     settings = {"stall_seconds": 5, "session_seconds": 2}
     with open_floor(harm, tmp_path, kafka.bootstrap, redis_server.url, **settings) as floor:
-        worker = Harmed(tmp_path / "harmed", {**floor.environment, "PYTHONPATH": str(REPOSITORY)})
-        worker.harm = harm
-        floor.workers.append(worker)
+        worker = Harmed(floor, harm)
         worker.start()
         if harm in STALLED:
             floor.wait_owned(worker)
