@@ -23,6 +23,8 @@ RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
 RESTS, RESTS_IN_HISTORY = 2, 9
 """After a tick nothing is shown for so many times as long: views must not hold up the counting."""
+LONGEST_REST_SECONDS: Final = 1.0
+"""A tick that waited for a sink which hangs has not held up anything."""
 
 
 class Lane:
@@ -92,18 +94,17 @@ class Publisher:
             news.clear()
             started = time.monotonic()
             await self.publish_once()
-            spent = time.monotonic() - started
-            await asyncio.sleep(
-                max(self.ticks.seconds - spent, self._rests() * spent, STEP_SECONDS)
-            )
+            await asyncio.sleep(self.rest_seconds(time.monotonic() - started))
             await heard(news, started + LOOK_SECONDS - time.monotonic())
             await asyncio.sleep(STEP_SECONDS)
 
-    def _rests(self) -> int:
-        """How many times as long as a tick it is until the next."""
+    def rest_seconds(self, spent: float) -> float:
+        """How long nothing is shown after a tick that took so long."""
         now = now_ms()
         is_history = any(now < board.history_until_ms for board in self._boards().values())
-        return RESTS_IN_HISTORY if is_history else RESTS
+        rests = RESTS_IN_HISTORY if is_history else RESTS
+        rest = min(rests * spent, LONGEST_REST_SECONDS)
+        return max(self.ticks.seconds - spent, rest, STEP_SECONDS)
 
     async def publish_once(self) -> None:
         """One tick of every board shard: queues first, then the agents of those that are due."""
