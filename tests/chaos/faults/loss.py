@@ -28,6 +28,8 @@ COUNTED: Final = 40
 LATER: Final = 20
 """Records that are written after it; fewer, so that a topic made anew ends before the position."""
 DELETED: Final = 10
+ASLEEP_SECONDS: Final = 1.0
+"""A fetch waits at the broker for half a second: one that is answered later has what is lost."""
 SHARD: Final = "calls-0"
 STOPPED: Final = "cc_shards_stopped"
 
@@ -68,6 +70,7 @@ def _loss(harm: Harm, *, running: bool) -> Callable[[World, Random], Awaitable[N
         async with _side(world, random) as (side, worker, admin):
             if running:
                 worker.send(SIGSTOP)
+                await asyncio.sleep(ASLEEP_SECONDS)
             else:
                 await asyncio.to_thread(worker.stop)
             before = await _counted(side)
