@@ -325,8 +325,11 @@ def admit_agent(
     if agent is None:
         if _is_elsewhere(ledger, agent_id):
             return WRONG_PARTITION
-        agent = ledger.agents[log] = Agent(agent_id, max_age_ms=ledger.limits.agent_max_age_ms)
-    return _admit_state(ledger, event, data, agent, log, time_ms)
+        agent = Agent(agent_id, max_age_ms=ledger.limits.agent_max_age_ms)
+    verdict = _admit_state(ledger, event, data, agent, log, time_ms)
+    if type(verdict) is Admitted:
+        ledger.agents[log] = agent  # of whom nothing counts, nothing is kept
+    return verdict
 
 
 def _admit_state(

@@ -88,6 +88,8 @@ class ReferenceData:
         changes = self._changes.get((tenant, kind, entity))
         if not changes:
             return {}
+        if changes[-1][0] <= at_ms:  # mostly the latest
+            return changes[-1][3]
         index = bisect_right(changes, at_ms, key=lambda change: change[0])
         return changes[index - 1][3] if index else {}
 

@@ -5,9 +5,19 @@ from typing import Any
 
 import pytest
 
-from cc_stream.admit import REPEATED, Admitted, Ledger, Limits, admit_call
+from cc_stream.admit import REPEATED, Admitted, Ledger, Limits, admit_agent, admit_call
 from cc_stream.contact import contributions
-from cc_stream.events import EPOCH, CallQueued, CallStep, Event, Queued, Refused, Step
+from cc_stream.events import (
+    EPOCH,
+    AgentStateChanged,
+    AgentStateChangedEvent,
+    CallQueued,
+    CallStep,
+    Event,
+    Queued,
+    Refused,
+    Step,
+)
 from cc_stream.metrics.service_level import FORMULAS
 from cc_stream.reference import DEFAULT_TERMS, FORMULA_IDS, Terms, terms_of
 
@@ -44,6 +54,19 @@ def test_the_same_revision_of_another_type_is_a_conflict() -> None:
     verdict = admit_call(ledger, event(CallStep, Step("c", "consultation")))
     assert isinstance(verdict, Refused)
     assert verdict.rule == "id_conflict"
+
+
+def test_of_an_agent_of_whom_nothing_counts_nothing_is_kept() -> None:
+    ledger = Ledger(Limits())
+    later = EPOCH + timedelta(milliseconds=NOW_MS + 1)
+    changed = AgentStateChanged("a", "available", since=later)
+    verdict = admit_agent(ledger, event(AgentStateChangedEvent, changed))
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "bad_value"
+    assert ledger.agents == {}
+    changed = AgentStateChanged("a", "available")
+    assert isinstance(admit_agent(ledger, event(AgentStateChangedEvent, changed)), Admitted)
+    assert ledger.agents.keys() == {("default", "a")}
 
 
 @pytest.mark.parametrize(
