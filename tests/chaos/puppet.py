@@ -22,6 +22,7 @@ def start_puppet(
         return subprocess.Popen(
             [*tied, *command],
             env={**os.environ, **(environment or {})},
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -33,4 +34,11 @@ def order(process: subprocess.Popen[bytes], line: str) -> None:
     """Give an order; it is carried out within milliseconds."""
     assert process.stdin is not None
     process.stdin.write(line.encode() + b"\n")
-    process.stdin.flush()
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for its end, and let go of its input; the exit code."""
+    code = process.wait()
+    assert process.stdin is not None
+    process.stdin.close()
+    return code

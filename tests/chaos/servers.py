@@ -10,7 +10,7 @@ from msgspec import Struct
 from cc_stream.local.kafka import KafkaServer
 from cc_stream.local.ports import LOOPBACK, free_port
 from cc_stream.local.redis import RedisServer
-from tests.chaos.puppet import order, start_puppet
+from tests.chaos.puppet import ended, order, start_puppet
 
 
 class ProxiedKafka(KafkaServer):
@@ -69,4 +69,4 @@ def servers(folder: Path, downloads: Path) -> Iterator[Servers]:
             yield Servers(kafka, redis, proxy)
     finally:
         proxy.kill()
-        proxy.wait()
+        ended(proxy)

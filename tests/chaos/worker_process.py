@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cc_stream.cli.scrape import Scrape, scrape
 from cc_stream.local.ports import LOOPBACK, free_port
-from tests.chaos.puppet import order, start_puppet
+from tests.chaos.puppet import ended, order, start_puppet
 
 if TYPE_CHECKING:
     import subprocess
@@ -59,7 +59,7 @@ class Worker:
     def note_end(self) -> str:
         """Count how it ended: the name of a signal, or its exit code."""
         assert self._process is not None
-        code = self._process.wait()
+        code = ended(self._process)
         end = signal.Signals(-code).name if code < 0 else f"code {code}"
         self.ends[end] += 1
         return end
@@ -78,7 +78,7 @@ class Worker:
         """SIGKILL; whether it is started again is for the supervisor."""
         self.send(signal.SIGKILL)
         assert self._process is not None
-        self._process.wait()
+        ended(self._process)
 
     def stop(self) -> None:
         """SIGTERM, and wait for its end; blocks.
