@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from math import ceil
 from typing import Final
 
 from msgspec import Struct
@@ -21,10 +20,12 @@ log: Final = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
-RESTS, RESTS_IN_HISTORY = 2, 9
-"""After a tick nothing is shown for so many times as long: views must not hold up the counting."""
+AGENTS_AT_ONCE: Final = 50
+"""Agents of a board in one go, a few milliseconds: then queues have their turn."""
+RESTS, RESTS_IN_HISTORY = 2, 19
+"""After boards were read nothing is shown for so many times as long: views must not hold up the
+counting. Sinks take about as long again as it takes to read a board."""
 LONGEST_REST_SECONDS: Final = 1.0
-"""A tick that waited for a sink which hangs has not held up anything."""
 
 
 class Lane:
@@ -86,28 +87,29 @@ class Publisher:
         self.known: dict[int, Board] = {}
         self.told_at: dict[int, float] = {}
         self.agents_at: dict[int, float] = {}
+        self.reading_seconds = 0.0
 
     async def publish_loop(self) -> None:
-        """Tick for ever, when a board was told something: a third of the time at most."""
+        """Tell for ever, when a board was told something: half of the time at most."""
         news = self.owner.news(Board.name)
         while not self.owner.closing:
             news.clear()
-            started = time.monotonic()
+            started, self.reading_seconds = time.monotonic(), 0.0
             await self.publish_once()
             await asyncio.sleep(self.rest_seconds(time.monotonic() - started))
             await heard(news, started + LOOK_SECONDS - time.monotonic())
             await asyncio.sleep(STEP_SECONDS)
 
     def rest_seconds(self, spent: float) -> float:
-        """How long nothing is shown after a tick that took so long."""
+        """How long nothing is shown after a pass that took so long."""
         now = now_ms()
         is_history = any(now < board.history_until_ms for board in self._boards().values())
         rests = RESTS_IN_HISTORY if is_history else RESTS
-        rest = min(rests * spent, LONGEST_REST_SECONDS)
+        rest = min(rests * self.reading_seconds, LONGEST_REST_SECONDS)
         return max(self.ticks.seconds - spent, rest, STEP_SECONDS)
 
     async def publish_once(self) -> None:
-        """One tick of every board shard: queues first, then the agents of those that are due."""
+        """Every board shard's queues, and then some agents of those whose time has come."""
         boards = self._boards()
         for partition in self.known.keys() - boards.keys():
             for lane in self.lanes:
@@ -116,19 +118,18 @@ class Publisher:
         for partition, board in boards.items():
             if returning or self.known.get(partition) is not board:
                 board.repeat_whole()
-            await self._publish(partition, board, agents=False)
-        for partition in self._due(boards):
-            self.agents_at[partition] = time.monotonic()
-            await self._publish(partition, boards[partition], agents=True)
+        # One waits for a sink while another is read.
+        await asyncio.gather(*(self._publish(p, board, agents=0) for p, board in boards.items()))
+        await asyncio.gather(*(self._publish_agents(p, board) for p, board in boards.items()))
         self.known = boards
 
-    def _due(self, boards: dict[int, Board]) -> list[int]:
-        """Whose agents are to be shown now: a few shards a tick, so that no queue waits for all."""
-        now = time.monotonic()
-        last = {partition: self.agents_at.get(partition, 0.0) for partition in boards}
-        due = [p for p in boards if now - last[p] >= self.ticks.agent_seconds]
-        share = ceil(len(boards) * self.ticks.seconds / self.ticks.agent_seconds)
-        return sorted(due, key=last.__getitem__)[:share]
+    async def _publish_agents(self, partition: int, board: Board) -> None:
+        """Some of those that wait; all have been shown when the next round begins."""
+        if time.monotonic() - self.agents_at.get(partition, 0.0) < self.ticks.agent_seconds:
+            return
+        await self._publish(partition, board, agents=AGENTS_AT_ONCE)
+        if not board.rows.waiting:
+            self.agents_at[partition] = time.monotonic()
 
     def _boards(self) -> dict[int, Board]:
         return {
@@ -137,9 +138,11 @@ class Publisher:
             if isinstance(shard.stage, Board)
         }
 
-    async def _publish(self, partition: int, board: Board, *, agents: bool) -> None:
+    async def _publish(self, partition: int, board: Board, *, agents: int | None) -> None:
         arrivals, board.arrivals_ms = board.arrivals_ms, []
+        began = time.monotonic()
         update = board.tick(now_ms(), agents=agents)
+        self.reading_seconds += time.monotonic() - began
         if update is None:
             if agents or time.monotonic() - self.told_at.get(partition, 0.0) < STATUS_SECONDS:
                 return
@@ -155,6 +158,6 @@ class Publisher:
     async def close(self) -> None:
         """Show what is there for the last time, and let the sinks go."""
         for partition, board in self._boards().items():
-            await self._publish(partition, board, agents=True)
+            await self._publish(partition, board, agents=None)
         for lane in self.lanes:
             await lane.sink.close()

@@ -330,19 +330,21 @@ class Board:
 
     # --- views out ---------------------------------------------------------------------------
 
-    def tick(self, now_ms: int, *, agents: bool = True) -> Update | None:
+    def tick(self, now_ms: int, *, agents: int | None = None) -> Update | None:
         """What changed since the last tick, as it stands at `now`; None when nothing did.
 
-        Without `agents` their views, the floor's and leaderboards wait for a tick with them.
+        `agents`: how many of agents and floor at most, None for all; the others wait. With 0 the
+        leaderboards wait, too.
         """
         self._advance(self._tick_time(now_ms))
         at = self._moment()
         whole, self.whole = self.whole, False
         if whole:
+            agents = None
             for row in self.rows.all.values():
                 self.rows.mark(row)
-        changed = self.rows.take_changed(agents=whole or agents)
-        self.ranking.changed(row for row, _ in changed if row.entity.kind == "agent")
+        changed = self.rows.take_changed(agents)
+        self._ranked_anew(row for row, _ in changed)
         window = self.plan.agent_window
         views = [
             view
@@ -351,8 +353,9 @@ class Board:
         ]
         boards = []
         is_due = at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS
-        if whole or (agents and is_due):
+        if whole or (agents != 0 and is_due):
             self.boards_at_ms = at.as_of_ms
+            self._ranked_anew(self.rows.waiting)
             boards = self.ranking.take(self.rows, at, whole=whole)
         alerts, self.new_alerts = self.new_alerts, []
         if whole:
@@ -370,6 +373,9 @@ class Board:
             for board in boards
         )
         return Update(self.partition, at.as_of_ms, views, boards, alerts, whole, self._status(at))
+
+    def _ranked_anew(self, rows: Iterable[Row]) -> None:
+        self.ranking.changed(row for row in rows if row.entity.kind == "agent")
 
     def status(self, now_ms: int) -> Update:
         """That the shard is alive, with nothing changed."""

@@ -59,7 +59,10 @@ class Row:
 
 
 class Rows:
-    """All rows of a shard. `find_terms` looks an entity's terms up."""
+    """All rows of a shard. `find_terms` looks an entity's terms up.
+
+    `waiting`: what has changed of agents and the floor, the first to change first.
+    """
 
     def __init__(
         self, now_ms: int, find_terms: Callable[[Entity], Terms], agent_window: str
@@ -71,6 +74,7 @@ class Rows:
         self.queues: list[Row] = []
         self.members: dict[tuple[str, str], list[Row]] = {}
         self._by_name: dict[tuple[str, ...], Row] = {}
+        self.waiting: list[Row] = []
         self._changed: list[Row] = []
         self._touched: list[Row] = []
 
@@ -107,16 +111,19 @@ class Rows:
     def mark(self, row: Row) -> None:
         """The row has to be shown and, if it is kept, stored."""
         if not (row.is_changed or row.is_moved):
-            self._changed.append(row)
+            self._to_be_shown(row)
         row.is_changed = True
         self.touch(row)
 
     def _mark_moved(self, row: Row) -> None:
         """The rolling windows of the row have to be shown; panes that are gone, stored."""
         if not (row.is_changed or row.is_moved):
-            self._changed.append(row)
+            self._to_be_shown(row)
         row.is_moved = True
         self.touch(row)
+
+    def _to_be_shown(self, row: Row) -> None:
+        (self.waiting if row.entity.kind in WITH_AGENTS else self._changed).append(row)
 
     def touch(self, row: Row) -> None:
         """The row has to be stored, if it is kept."""
@@ -124,13 +131,14 @@ class Rows:
             row.is_touched = True
             self._touched.append(row)
 
-    def take_changed(self, *, agents: bool) -> list[tuple[Row, bool]]:
+    def take_changed(self, agents: int | None) -> list[tuple[Row, bool]]:
         """The rows to show, in order, and whether all of each or what has moved.
 
-        With `agents` also those of `WITH_AGENTS`, which else stay marked.
+        Of those in `waiting` so many, the first to change; None: all of them.
         """
-        rows = [r for r in self._changed if agents or r.entity.kind not in WITH_AGENTS]
-        self._changed = [r for r in self._changed if not agents and r.entity.kind in WITH_AGENTS]
+        rows = self._changed + self.waiting[:agents]
+        self._changed = []
+        self.waiting = [] if agents is None else self.waiting[agents:]
         rows.sort(key=lambda row: row.entity)
         taken = [(row, row.is_changed) for row in rows]
         for row in rows:

@@ -1,4 +1,4 @@
-"""How long the publisher rests after a tick."""
+"""How long the publisher rests after a pass."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -24,18 +24,24 @@ class Owned(Struct):
 
 
 @pytest.mark.parametrize(
-    ("history", "spent", "rest"),
+    ("history", "reading", "spent", "rest"),
     [
-        (False, 0.01, 0.04),  # until the next tick is due
-        (False, 0.1, 0.2),  # a third of the time is for views
-        (True, 0.1, 0.9),  # a tenth, while hours ago are read
-        (False, 2.0, 1.0),  # a sink that hangs: views are back soon after it is
-        (True, 2.0, 1.0),
+        (False, 0.001, 0.01, 0.04),  # until the next pass is due
+        (False, 0.1, 0.3, 0.2),  # half of the time is for views and their sinks
+        (True, 0.01, 0.3, 0.19),  # a tenth, while hours ago are read
+        (False, 0.01, 2.0, 0.02),  # a sink that hangs: views are back soon after it is
+        (True, 2.0, 2.0, 1.0),
     ],
 )
-def test_a_tick_is_followed_by_a_rest(history: bool, spent: float, rest: float) -> None:  # noqa: FBT001 - a case
+def test_a_pass_is_followed_by_a_rest(
+    history: bool,  # noqa: FBT001 - a case
+    reading: float,
+    spent: float,
+    rest: float,
+) -> None:
     one = board()
     one.history_until_ms = now_ms() + HOUR_MS if history else 0
     owner: Any = Owned(one)
     publisher = Publisher(owner, [], Ticks(0.05, 0.5), lambda _seconds: None)
+    publisher.reading_seconds = reading
     assert publisher.rest_seconds(spent) == rest
