@@ -86,7 +86,13 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
     async def watchdog() -> None:
         await Watchdog(owner, cluster, settings.stall_seconds, telemetry.stalled).watch()
 
-    tasks = (owner.flush_loop, publisher.publish_loop, cluster.look_loop, watchdog)
+    tasks = (
+        owner.flush_loop,
+        publisher.publish_loop,
+        publisher.publish_agents_loop,
+        cluster.look_loop,
+        watchdog,
+    )
     app = create_app(group, owner, sources, tasks, publisher.close, telemetry)
     return Parts(app, owner, publisher)
 

@@ -7,16 +7,16 @@ private parts are named in `HOOKS`; a test holds them against the installed vers
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import aiokafka
 import faust
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers import aiokafka as faust_aiokafka
-from faust.transport.utils import DefaultSchedulingStrategy
 from msgspec import Struct
 
 from cc_stream.telemetry import Telemetry
@@ -30,7 +30,15 @@ App = faust.App
 
 HOOKS: Final = {
     "faust.App": ("_create_directories",),
-    "faust.transport.consumer.Consumer": ("_read_offset", "perform_seek", "_commit", "seek_wait"),
+    "faust.transport.consumer.Consumer": (
+        "_commit",
+        "_drain_messages",
+        "_getmany",
+        "_to_message",
+        "_wait_next_records",
+        "perform_seek",
+        "seek_wait",
+    ),
     "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
     "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": (
         "_create_worker_consumer",
@@ -87,20 +95,22 @@ class Chunk:
         self.serialized_key_size = self.serialized_value_size = 0
 
 
-class _ChunkScheduler(DefaultSchedulingStrategy):
-    """Delivers each fetch as one chunk and remembers where it ended."""
+class Waiting:
+    """How many chunks of a topic wait for its agent: the memory of a worker that is behind."""
+
+    AT_MOST: Final = 8
+    LOOK_SECONDS: Final = 0.05
 
     def __init__(self) -> None:
-        self.ends: dict[TopicPartition, int] = {}
+        self.chunks: Counter[str] = Counter()
 
-    def iterate(self, records: Mapping[Any, list[Any]]) -> Iterator[tuple[Any, Any]]:
-        chunks = {}
-        for tp, fetched in records.items():
-            if fetched:
-                chunks[tp] = [Chunk(fetched, self.ends.get(tp))]
-                self.ends[tp] = fetched[-1].offset
-        delivery: Iterator[tuple[Any, Any]] = super().iterate(chunks)
-        return delivery
+    def has_room(self, topic: str) -> bool:
+        """Whether one more may be fetched."""
+        return self.chunks[topic] < self.AT_MOST
+
+    def taken(self, topic: str) -> None:
+        """One waits no longer; it may be of those that were thrown away."""
+        self.chunks[topic] = max(0, self.chunks[topic] - 1)
 
 
 class _ChunkSchema(faust.Schema[Any, Any]):
@@ -111,13 +121,6 @@ class _ChunkSchema(faust.Schema[Any, Any]):
 
     def loads_value(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ARG002
         return message.value
-
-
-class _NoOpinion(dict[Any, Any]):
-    """Faust drops a batch that lies before what it has read; the shard decides that here."""
-
-    def __getitem__(self, _tp: Any) -> None:
-        return None
 
 
 def _consumer_thread(group: GroupSettings) -> type[Any]:
@@ -168,18 +171,49 @@ def _plain(tp: Any) -> TopicPartition:
     return TopicPartition(tp.topic, tp.partition)
 
 
-def _transport(group: GroupSettings, owner: Owner) -> type[Any]:
+def _transport(group: GroupSettings, owner: Owner, waiting: Waiting) -> type[Any]:
     thread = _consumer_thread(group)
 
     class Consumer(faust_aiokafka.Consumer):
-        """Seeks to the shards' own positions."""
+        """Seeks to the shards' own positions, and hands each fetch on as a chunk."""
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            self._read_offset = _NoOpinion()
+            self.ends: dict[TopicPartition, int] = {}
 
         def _new_consumer_thread(self) -> Any:
             return thread(self, loop=self.loop, beacon=self.beacon)
+
+        async def _drain_messages(self, fetcher: Any) -> None:
+            """Faust's own waits several turns of the loop for every message."""
+            try:
+                while not (self.should_stop or fetcher.should_stop):
+                    await self._deliver()
+            except self.consumer_stopped_errors:
+                if not self.transport.app.should_stop:
+                    raise
+
+        async def _deliver(self) -> None:
+            records, _active = await self._wait_next_records(timeout=1.0)
+            if not self.flow_active:
+                await self.perform_seek()
+                return
+            for tp, fetched in (records or {}).items():
+                chunk = Chunk(fetched, self.ends.get(tp))
+                self.ends[tp] = chunk.offset
+                waiting.chunks[chunk.topic] += 1
+                await self.callback(self._to_message(tp, chunk))
+
+        async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+            """Of topics that are behind nothing is fetched; the others do not wait for them."""
+            wanted = active_partitions or set()
+            room = {tp for tp in wanted if waiting.has_room(tp.topic)}
+            if not room:
+                await asyncio.sleep(waiting.LOOK_SECONDS)
+                return {}
+            if len(room) < len(wanted):
+                timeout = waiting.LOOK_SECONDS
+            return await super()._getmany(room, timeout)
 
         async def perform_seek(self) -> None:
             mine = self.assignment()
@@ -189,7 +223,7 @@ def _transport(group: GroupSettings, owner: Owner) -> type[Any]:
 
         async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
             for tp in partitions:
-                cast("_ChunkScheduler", self.scheduler).ends.pop(tp, None)
+                self.ends.pop(tp, None)
             await super().seek_wait(partitions)
 
     class Transport(faust_aiokafka.Transport):
@@ -223,11 +257,10 @@ def create_app(
     app = _App(
         group.app_id,
         broker=f"kafka://{group.bootstrap.split(',')[0]}",
-        ConsumerScheduler=_ChunkScheduler,
         store="memory://",
         web_enabled=False,
         stream_wait_empty=False,
-        stream_buffer_maxsize=8,  # chunks of a topic: the memory of a worker that is behind
+        stream_buffer_maxsize=1_000_000,  # `Waiting` bounds it; 0 would pause after every chunk
         stream_recovery_delay=0.0,
         table_standby_replicas=0,
         topic_disable_leader=True,
@@ -241,10 +274,12 @@ def create_app(
         consumer_metadata_max_age_ms=10_000,  # so soon a topic that was made anew is noticed
     )
     app.boot_strategy.enable_kafka_producer = False
-    app.transport = _transport(group, owner)(app.conf.broker_consumer, app, loop=None)
+    waiting = Waiting()
+    transport = _transport(group, owner, waiting)
+    app.transport = transport(app.conf.broker_consumer, app, loop=None)
     for topic in topics:
-        _feed(app, topic, owner)
-    _connect(app, owner, before_release)
+        _feed(app, topic, owner, waiting)
+    _connect(app, owner, waiting, before_release)
     upkeeps = (
         partial(upkeep.watch, app, owner),
         partial(upkeep.verify, app, owner),
@@ -282,7 +317,7 @@ def _task(app: faust.App, work: Callable[[], Awaitable[None]]) -> Callable[..., 
     return task
 
 
-def _feed(app: faust.App, topic: Topic, owner: Owner) -> None:
+def _feed(app: faust.App, topic: Topic, owner: Owner, waiting: Waiting) -> None:
     """One Faust agent for one topic."""
     channel = app.topic(
         topic.name, partitions=topic.partitions, schema=_ChunkSchema(), acks=False, internal=False
@@ -294,12 +329,18 @@ def _feed(app: faust.App, topic: Topic, owner: Owner) -> None:
             message = event.message
             # Let go of the records before a flush: they are the memory of a fetch.
             event.value = message.value = None
+            waiting.taken(topic.name)
             await owner.feed(TopicPartition(message.topic, message.partition), records, follows)
 
     app.agent(channel, name=f"{topic.name}-agent")(agent)
 
 
-def _connect(app: faust.App, owner: Owner, before_release: Callable[[], Awaitable[None]]) -> None:
+def _connect(
+    app: faust.App,
+    owner: Owner,
+    waiting: Waiting,
+    before_release: Callable[[], Awaitable[None]],
+) -> None:
     """Assignment and seek between Faust and the owner."""
 
     async def seek(tp: TopicPartition, offset: int) -> None:
@@ -312,6 +353,7 @@ def _connect(app: faust.App, owner: Owner, before_release: Callable[[], Awaitabl
     owner.seek, owner.give_up = seek, give_up
 
     async def revoked(_app: Any, /, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+        waiting.chunks.clear()  # Faust has thrown them away
         owner.rebalancing()
         await _within(owner.flush_all(), 3.0)
 

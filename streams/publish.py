@@ -22,9 +22,9 @@ RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
 AGENTS_AT_ONCE: Final = 50
 """Agents of a board in one go, a few milliseconds: then queues have their turn."""
-RESTS, RESTS_IN_HISTORY = 2, 19
+RESTS, RESTS_IN_HISTORY = 4, 39
 """After boards were read nothing is shown for so many times as long: views must not hold up the
-counting. Sinks take about as long again as it takes to read a board."""
+counting. Sinks take about as long again, so of a loop's time a third goes to views at most."""
 LONGEST_REST_SECONDS: Final = 1.0
 
 
@@ -87,29 +87,35 @@ class Publisher:
         self.known: dict[int, Board] = {}
         self.told_at: dict[int, float] = {}
         self.agents_at: dict[int, float] = {}
-        self.reading_seconds = 0.0
 
     async def publish_loop(self) -> None:
-        """Tell for ever, when a board was told something: half of the time at most."""
+        """Tell for ever of queues and teams, when a board was told something."""
         news = self.owner.news(Board.name)
         while not self.owner.closing:
             news.clear()
-            started, self.reading_seconds = time.monotonic(), 0.0
-            await self.publish_once()
-            await asyncio.sleep(self.rest_seconds(time.monotonic() - started))
+            started = time.monotonic()
+            reading = await self.publish_once()
+            await asyncio.sleep(self.rest_seconds(time.monotonic() - started, reading))
             await heard(news, started + LOOK_SECONDS - time.monotonic())
             await asyncio.sleep(STEP_SECONDS)
 
-    def rest_seconds(self, spent: float) -> float:
-        """How long nothing is shown after a pass that took so long."""
+    async def publish_agents_loop(self) -> None:
+        """Tell for ever of agents and the floor: some of each board whose time has come."""
+        while not self.owner.closing:
+            started = time.monotonic()
+            reading = [await self._publish_agents(partition) for partition in self.known]
+            await asyncio.sleep(self.rest_seconds(time.monotonic() - started, sum(reading)))
+
+    def rest_seconds(self, spent: float, reading: float) -> float:
+        """How long nothing is shown after a pass that took so long, so much of it reading boards."""
         now = now_ms()
         is_history = any(now < board.history_until_ms for board in self._boards().values())
         rests = RESTS_IN_HISTORY if is_history else RESTS
-        rest = min(rests * self.reading_seconds, LONGEST_REST_SECONDS)
+        rest = min(rests * reading, LONGEST_REST_SECONDS)
         return max(self.ticks.seconds - spent, rest, STEP_SECONDS)
 
-    async def publish_once(self) -> None:
-        """Every board shard's queues, and then some agents of those whose time has come."""
+    async def publish_once(self) -> float:
+        """Every board shard's queues, one read while a sink is told of another; see `_publish`."""
         boards = self._boards()
         for partition in self.known.keys() - boards.keys():
             for lane in self.lanes:
@@ -118,18 +124,21 @@ class Publisher:
         for partition, board in boards.items():
             if returning or self.known.get(partition) is not board:
                 board.repeat_whole()
-        # One waits for a sink while another is read.
-        await asyncio.gather(*(self._publish(p, board, agents=0) for p, board in boards.items()))
-        await asyncio.gather(*(self._publish_agents(p, board) for p, board in boards.items()))
+        each = (self._publish(partition, board, agents=0) for partition, board in boards.items())
+        reading = await asyncio.gather(*each)
         self.known = boards
+        return sum(reading)
 
-    async def _publish_agents(self, partition: int, board: Board) -> None:
-        """Some of those that wait; all have been shown when the next round begins."""
-        if time.monotonic() - self.agents_at.get(partition, 0.0) < self.ticks.agent_seconds:
-            return
-        await self._publish(partition, board, agents=AGENTS_AT_ONCE)
+    async def _publish_agents(self, partition: int) -> float:
+        """The next that wait, if this board's round is due; a round ends when none waits."""
+        board = self._boards().get(partition)
+        now, since = time.monotonic(), self.agents_at.get(partition, 0.0)
+        if board is None or now - since < self.ticks.agent_seconds:
+            return 0.0
+        reading = await self._publish(partition, board, agents=AGENTS_AT_ONCE)
         if not board.rows.waiting:
-            self.agents_at[partition] = time.monotonic()
+            self.agents_at[partition] = now
+        return reading
 
     def _boards(self) -> dict[int, Board]:
         return {
@@ -138,14 +147,15 @@ class Publisher:
             if isinstance(shard.stage, Board)
         }
 
-    async def _publish(self, partition: int, board: Board, *, agents: int | None) -> None:
+    async def _publish(self, partition: int, board: Board, *, agents: int | None) -> float:
+        """Tick a board and tell the sinks; how many seconds it took to read the board."""
         arrivals, board.arrivals_ms = board.arrivals_ms, []
         began = time.monotonic()
         update = board.tick(now_ms(), agents=agents)
-        self.reading_seconds += time.monotonic() - began
+        reading = time.monotonic() - began
         if update is None:
             if agents or time.monotonic() - self.told_at.get(partition, 0.0) < STATUS_SECONDS:
-                return
+                return reading
             update = board.status(now_ms())
         self.told_at[partition] = time.monotonic()
         for lane in self.lanes:
@@ -154,6 +164,7 @@ class Publisher:
         shown_ms = now_ms()
         for arrived_ms in arrivals:
             self.observe_delay(max(0, shown_ms - arrived_ms) / 1000)
+        return reading
 
     async def close(self) -> None:
         """Show what is there for the last time, and let the sinks go."""

@@ -102,6 +102,6 @@ async def _lag(app: App, shard: Shard) -> int | None:
         return None
     if end is None or fetched is None:
         return None
-    delivered = app.consumer.scheduler.ends.get(shard.source, -1)
+    delivered = app.consumer.ends.get(shard.source, -1)
     is_applied = shard.durable == shard.next and delivered < shard.next
     return int(max(0, end - (max(fetched, shard.next) if is_applied else shard.durable)))

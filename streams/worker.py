@@ -60,6 +60,7 @@ async def _check_topics(settings: Settings) -> None:
 def _run(settings: Settings) -> int:
     # Batches of events are many small objects that live shortly: collect less often (measured).
     gc.set_threshold(100_000, 50, 100)
+    sys.setswitchinterval(0.0005)
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, force=True)
     logging.getLogger("aiokafka").addFilter(Seldom())

@@ -334,7 +334,7 @@ class Board:
         """What changed since the last tick, as it stands at `now`; None when nothing did.
 
         `agents`: how many of agents and floor at most, None for all; the others wait. With 0 the
-        leaderboards wait, too.
+        leaderboards wait, too. Leaderboards are made of what agents were shown with.
         """
         self._advance(self._tick_time(now_ms))
         at = self._moment()
@@ -344,7 +344,7 @@ class Board:
             for row in self.rows.all.values():
                 self.rows.mark(row)
         changed = self.rows.take_changed(agents)
-        self._ranked_anew(row for row, _ in changed)
+        self.ranking.changed(row for row, _ in changed if row.entity.kind == "agent")
         window = self.plan.agent_window
         views = [
             view
@@ -355,7 +355,6 @@ class Board:
         is_due = at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS
         if whole or (agents != 0 and is_due):
             self.boards_at_ms = at.as_of_ms
-            self._ranked_anew(self.rows.waiting)
             boards = self.ranking.take(self.rows, at, whole=whole)
         alerts, self.new_alerts = self.new_alerts, []
         if whole:
@@ -373,9 +372,6 @@ class Board:
             for board in boards
         )
         return Update(self.partition, at.as_of_ms, views, boards, alerts, whole, self._status(at))
-
-    def _ranked_anew(self, rows: Iterable[Row]) -> None:
-        self.ranking.changed(row for row in rows if row.entity.kind == "agent")
 
     def status(self, now_ms: int) -> Update:
         """That the shard is alive, with nothing changed."""

@@ -1,6 +1,7 @@
 """What a board shard shows: views of its rows, and leaderboards of its agents."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 from msgspec import Struct
 
@@ -26,6 +27,9 @@ from cc_stream.view import (
     window_metrics,
 )
 from streams.board.rows import Row, Rows
+
+Team = tuple[str, str]
+"""(tenant, team)."""
 
 
 class Moment(Struct, frozen=True):
@@ -78,57 +82,70 @@ class Ranking:
         self.minimum_sample = minimum_sample
         self.size = size
         self._rows: dict[tuple[Row, str], tuple[Standing, ...]] = {}
-        self._changed: set[tuple[str, str]] = set()
+        self._best: dict[tuple[Team, str], list[list[Standing]]] = {}
+        self._changed: set[Team] = set()
 
     def changed(self, agents: Iterable[Row]) -> None:
         """These agents' figures are others now."""
         for row in agents:
             self._changed.add((row.entity.tenant, row.entity.team or ""))
             for window in LEADERBOARD_WINDOWS:
-                self._rows.pop((row, window), None)
+                self._rows[row, window] = self._standings(row, window)
 
     def take(self, rows: Rows, at: Moment, *, whole: bool) -> list[Leaderboard]:
-        """The boards that changed since the last call, or all."""
+        """The boards that changed since the last call, or all, of who has been shown."""
         teams = set(rows.members) if whole else self._changed
         self._changed = set()
         boards = []
-        for tenant, team in sorted(teams):
-            members = rows.members.get((tenant, team), [])
-            boards += self._boards(tenant, "team", team, members, at)
+        for team in sorted(teams):
+            members = rows.members.get(team, [])
+            for window in LEADERBOARD_WINDOWS if members else ():
+                known = [self._rows[row, window] for row in members if (row, window) in self._rows]
+                best = self._best[team, window] = self._best_of(known)
+                boards += _boards("team", team, members[0], window, best, at)
         for tenant in sorted({tenant for tenant, _ in teams}):
-            every = [
-                r for key, members in rows.members.items() if key[0] == tenant for r in members
-            ]
-            boards += self._boards(tenant, "floor", FLOOR_ID, every, at)
+            boards += self._floor(tenant, rows, at)
         return boards
 
-    def _boards(
-        self, tenant: str, scope: Scope, scope_id: str, members: list[Row], at: Moment
-    ) -> list[Leaderboard]:
+    def _floor(self, tenant: str, rows: Rows, at: Moment) -> list[Leaderboard]:
+        """Nobody is among the best of the floor who is not among those of a team."""
         boards = []
-        for name in LEADERBOARD_WINDOWS if members else ():
-            by_spec = zip(*(self._standings(row, name, at) for row in members), strict=True)
-            window = members[0].windows.window(name)
-            part = at.shard if scope == "floor" else None
-            for spec, rows in zip(LEADERBOARDS, by_spec, strict=True):
-                boards.append(
-                    Leaderboard(
-                        tenant, scope, scope_id, spec.name, name, window.start_ms, window.end_ms,
-                        at.as_of_ms, at.data_as_of_ms, at.order,
-                        tuple(ranked(spec, rows, self.size)), part,
-                    )
-                )  # fmt: skip
+        teams = [t for t in rows.members if t[0] == tenant and (t, TODAY) in self._best]
+        for window in LEADERBOARD_WINDOWS if teams else ():
+            of_teams = [self._best[team, window] for team in teams]
+            best = [
+                ranked(spec, chain.from_iterable(of_spec), self.size)
+                for spec, *of_spec in zip(LEADERBOARDS, *of_teams, strict=True)
+            ]
+            one = rows.members[teams[0]][0]
+            boards += _boards("floor", (tenant, FLOOR_ID), one, window, best, at)
         return boards
 
-    def _standings(self, row: Row, window: str, at: Moment) -> tuple[Standing, ...]:
+    def _best_of(self, rows: list[tuple[Standing, ...]]) -> list[list[Standing]]:
+        """Of each leaderboard the first rows, ranked."""
+        by_spec = zip(LEADERBOARDS, zip(*rows, strict=True), strict=True)
+        return [ranked(spec, of_spec, self.size) for spec, of_spec in by_spec]
+
+    def _standings(self, row: Row, window: str) -> tuple[Standing, ...]:
         """An agent's row on each board."""
-        known = self._rows.get((row, window))
-        if known is None:
-            windows, entity = row.windows, row.entity
-            span, total = windows.window(window), windows.sum(window)
-            seen = Figures("agent", span, at.as_of_ms, total, {}, row.terms)
-            candidate = Candidate(entity.id, entity.team or "", seen)
-            known = self._rows[row, window] = tuple(
-                standing(spec, candidate, self.minimum_sample) for spec in LEADERBOARDS
-            )
-        return known
+        windows, entity = row.windows, row.entity
+        # What is ranked are sums: no moment is looked at.
+        seen = Figures("agent", windows.window(window), 0, windows.sum(window), {}, row.terms)
+        candidate = Candidate(entity.id, entity.team or "", seen)
+        return tuple(standing(spec, candidate, self.minimum_sample) for spec in LEADERBOARDS)
+
+
+def _boards(
+    scope: Scope, of: Team, one: Row, window: str, best: list[list[Standing]], at: Moment
+) -> list[Leaderboard]:
+    """The boards of a scope over a window, as it stands for `one` of its agents."""
+    tenant, scope_id = of
+    span = one.windows.window(window)
+    part = at.shard if scope == "floor" else None
+    return [
+        Leaderboard(
+            tenant, scope, scope_id, spec.name, window, span.start_ms, span.end_ms,
+            at.as_of_ms, at.data_as_of_ms, at.order, tuple(rows), part,
+        )
+        for spec, rows in zip(LEADERBOARDS, best, strict=True)
+    ]  # fmt: skip

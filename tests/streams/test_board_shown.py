@@ -113,6 +113,8 @@ class Pair:
             each.rows.prune()
         every = shown_in(new.tick(self.now_ms))
         now = shown_in(self.one.tick(self.now_ms, agents=agents))
+        if self.one.rows.waiting:  # leaderboards are made of what agents were shown with
+            now = {key: shown for key, shown in now.items() if isinstance(shown, View)}
         assert now == {key: every[key] for key in now}
         self.shown |= now
         if agents is None:

@@ -27,9 +27,9 @@ class Owned(Struct):
     ("history", "reading", "spent", "rest"),
     [
         (False, 0.001, 0.01, 0.04),  # until the next pass is due
-        (False, 0.1, 0.3, 0.2),  # half of the time is for views and their sinks
-        (True, 0.01, 0.3, 0.19),  # a tenth, while hours ago are read
-        (False, 0.01, 2.0, 0.02),  # a sink that hangs: views are back soon after it is
+        (False, 0.1, 0.3, 0.4),  # a third of the time is for views and their sinks
+        (True, 0.01, 0.3, 0.39),  # a twentieth, while hours ago are read
+        (False, 0.01, 2.0, 0.04),  # a sink that hangs: views are back soon after it is
         (True, 2.0, 2.0, 1.0),
     ],
 )
@@ -43,5 +43,4 @@ def test_a_pass_is_followed_by_a_rest(
     one.history_until_ms = now_ms() + HOUR_MS if history else 0
     owner: Any = Owned(one)
     publisher = Publisher(owner, [], Ticks(0.05, 0.5), lambda _seconds: None)
-    publisher.reading_seconds = reading
-    assert publisher.rest_seconds(spent) == rest
+    assert publisher.rest_seconds(spent, reading) == rest
