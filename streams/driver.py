@@ -7,6 +7,7 @@ private parts are named in `HOOKS`; a test holds them against the installed vers
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
@@ -25,6 +26,10 @@ from streams import upkeep
 from streams.owner import Owner
 
 log: Final = logging.getLogger(__name__)
+
+FEW_RECORDS: Final = 1_000
+GATHER_SECONDS: Final = 0.02
+"""A chunk costs as much as a hundred records: few are left to gather for so long."""
 
 App = faust.App
 
@@ -188,21 +193,25 @@ def _transport(group: GroupSettings, owner: Owner, waiting: Waiting) -> type[Any
             """Faust's own waits several turns of the loop for every message."""
             try:
                 while not (self.should_stop or fetcher.should_stop):
-                    await self._deliver()
+                    started = time.monotonic()
+                    if await self._deliver() < FEW_RECORDS:
+                        await asyncio.sleep(started + GATHER_SECONDS - time.monotonic())
             except self.consumer_stopped_errors:
                 if not self.transport.app.should_stop:
                     raise
 
-        async def _deliver(self) -> None:
+        async def _deliver(self) -> int:
+            """Hand on what was fetched of each partition; how many records."""
             records, _active = await self._wait_next_records(timeout=1.0)
             if not self.flow_active:
                 await self.perform_seek()
-                return
+                return 0
             for tp, fetched in (records or {}).items():
                 chunk = Chunk(fetched, self.ends.get(tp))
                 self.ends[tp] = chunk.offset
                 waiting.chunks[chunk.topic] += 1
                 await self.callback(self._to_message(tp, chunk))
+            return sum(map(len, (records or {}).values()))
 
         async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
             """Of topics that are behind nothing is fetched; the others do not wait for them."""
