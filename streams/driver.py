@@ -18,6 +18,7 @@ import faust
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers import aiokafka as faust_aiokafka
+from mode.utils.futures import maybe_async
 from msgspec import Struct
 
 from cc_stream.telemetry import Telemetry
@@ -128,9 +129,40 @@ class _ChunkSchema(faust.Schema[Any, Any]):
         return message.value
 
 
+class _OnLoop:
+    """In the place of Faust's consumer thread: the same service as a task of the worker's loop.
+
+    A thread had to wait for the interpreter lock at each step of a fetch, and a call into it and
+    back took two turns of a busy loop.
+    """
+
+    def __init__(self, service: Any) -> None:
+        self.service = service
+
+    def start(self) -> None:
+        self.task = self.service.parent_loop.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            await self.service._serve()  # noqa: SLF001 - a hook
+        except Exception:  # noqa: BLE001 - it has been told, and the worker ends
+            self.service.set_shutdown()
+
+    def stop(self) -> None:
+        """Its end has been waited for."""
+
+
 def _consumer_thread(group: GroupSettings) -> type[Any]:
     class Thread(faust_aiokafka.AIOKafkaConsumerThread):
-        """Reads committed records only, and small fetches soon."""
+        """Reads committed records only, and small fetches soon. No thread: see `_OnLoop`."""
+
+        Worker = _OnLoop
+
+        async def call_thread(self, fun: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            return await maybe_async(fun(*args, **options))
+
+        async def _gather_remaining_tasks(self) -> None:
+            """The loop is not ours alone."""
 
         def _create_worker_consumer(self, _transport: Any) -> aiokafka.AIOKafkaConsumer:
             self._assignor = RoundRobinPartitionAssignor
@@ -187,7 +219,7 @@ def _transport(group: GroupSettings, owner: Owner, waiting: Waiting) -> type[Any
             self.ends: dict[TopicPartition, int] = {}
 
         def _new_consumer_thread(self) -> Any:
-            return thread(self, loop=self.loop, beacon=self.beacon)
+            return thread(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
         async def _drain_messages(self, fetcher: Any) -> None:
             """Faust's own waits several turns of the loop for every message."""
