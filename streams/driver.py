@@ -47,9 +47,13 @@ HOOKS: Final = {
     ),
     "faust.transport.drivers.aiokafka.Consumer": ("_new_consumer_thread",),
     "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread": (
+        "Worker",
         "_create_worker_consumer",
         "_ensure_consumer",
+        "_gather_remaining_tasks",
         "_seek_wait",
+        "_serve",
+        "call_thread",
         "on_partitions_assigned",
     ),
 }
@@ -156,7 +160,7 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
     class Thread(faust_aiokafka.AIOKafkaConsumerThread):
         """Reads committed records only, and small fetches soon. No thread: see `_OnLoop`."""
 
-        Worker = _OnLoop
+        Worker: Any = _OnLoop
 
         async def call_thread(self, fun: Callable[..., Any], *args: Any, **options: Any) -> Any:
             return await maybe_async(fun(*args, **options))
@@ -208,69 +212,77 @@ def _plain(tp: Any) -> TopicPartition:
     return TopicPartition(tp.topic, tp.partition)
 
 
-def _transport(group: GroupSettings, owner: Owner, waiting: Waiting) -> type[Any]:
-    thread = _consumer_thread(group)
+class _Consumer(faust_aiokafka.Consumer):
+    """Seeks to the shards' own positions, and hands each fetch on as a chunk."""
 
-    class Consumer(faust_aiokafka.Consumer):
-        """Seeks to the shards' own positions, and hands each fetch on as a chunk."""
+    thread: type[Any]
+    owner: Owner
+    waiting: Waiting
 
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            self.ends: dict[TopicPartition, int] = {}
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.ends: dict[TopicPartition, int] = {}
 
-        def _new_consumer_thread(self) -> Any:
-            return thread(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> Any:
+        return self.thread(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
-        async def _drain_messages(self, fetcher: Any) -> None:
-            """Faust's own waits several turns of the loop for every message."""
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Faust's own waits several turns of the loop for every message."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                started = time.monotonic()
+                if await self._deliver() < FEW_RECORDS:
+                    await asyncio.sleep(started + GATHER_SECONDS - time.monotonic())
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _deliver(self) -> int:
+        """Hand on what was fetched of each partition; how many records."""
+        records, _active = await self._wait_next_records(timeout=1.0)
+        if not self.flow_active:  # a rebalance came in between: they are fetched again
             try:
-                while not (self.should_stop or fetcher.should_stop):
-                    started = time.monotonic()
-                    if await self._deliver() < FEW_RECORDS:
-                        await asyncio.sleep(started + GATHER_SECONDS - time.monotonic())
-            except self.consumer_stopped_errors:
-                if not self.transport.app.should_stop:
-                    raise
-
-        async def _deliver(self) -> int:
-            """Hand on what was fetched of each partition; how many records."""
-            records, _active = await self._wait_next_records(timeout=1.0)
-            if not self.flow_active:
                 await self.perform_seek()
-                return 0
-            for tp, fetched in (records or {}).items():
-                chunk = Chunk(fetched, self.ends.get(tp))
-                self.ends[tp] = chunk.offset
-                waiting.chunks[chunk.topic] += 1
-                await self.callback(self._to_message(tp, chunk))
-            return sum(map(len, (records or {}).values()))
+            except Exception as error:  # noqa: BLE001 - the shards seek when they are assigned
+                log.info("no seek before a rebalance: %r", error)
+            return 0
+        for tp, fetched in (records or {}).items():
+            chunk = Chunk(fetched, self.ends.get(tp))
+            self.ends[tp] = chunk.offset
+            self.waiting.chunks[chunk.topic] += 1
+            await self.callback(self._to_message(tp, chunk))
+        return sum(map(len, (records or {}).values()))
 
-        async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
-            """Of topics that are behind nothing is fetched; the others do not wait for them."""
-            wanted = active_partitions or set()
-            room = {tp for tp in wanted if waiting.has_room(tp.topic)}
-            if not room:
-                await asyncio.sleep(waiting.LOOK_SECONDS)
-                return {}
-            if len(room) < len(wanted):
-                timeout = waiting.LOOK_SECONDS
-            return await super()._getmany(room, timeout)
+    async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        """Of topics that are behind nothing is fetched; the others do not wait for them."""
+        wanted = active_partitions or set()
+        room = {tp for tp in wanted if self.waiting.has_room(tp.topic)}
+        if not room:
+            await asyncio.sleep(self.waiting.LOOK_SECONDS)
+            return {}
+        if len(room) < len(wanted):
+            timeout = self.waiting.LOOK_SECONDS
+        return await super()._getmany(room, timeout)
 
-        async def perform_seek(self) -> None:
-            mine = self.assignment()
-            positions = {s.source: s.next for s in owner.live() if s.source in mine}
-            if positions:
-                await self.seek_wait(positions)
+    async def perform_seek(self) -> None:
+        mine = self.assignment()
+        positions = {s.source: s.next for s in self.owner.live() if s.source in mine}
+        if positions:
+            await self.seek_wait(positions)
 
-        async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
-            for tp in partitions:
-                self.ends.pop(tp, None)
-            await super().seek_wait(partitions)
+    async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
+        for tp in partitions:
+            self.ends.pop(tp, None)
+        await super().seek_wait(partitions)
+
+
+def _transport(group: GroupSettings, owner: Owner, waiting: Waiting) -> type[Any]:
+    parts = {"thread": _consumer_thread(group), "owner": owner, "waiting": waiting}
 
     class Transport(faust_aiokafka.Transport):
         """Makes that consumer."""
 
-    Transport.Consumer = Consumer
+    Transport.Consumer = type("Consumer", (_Consumer,), parts)
     return Transport
 
 

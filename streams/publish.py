@@ -107,7 +107,7 @@ class Publisher:
             await asyncio.sleep(self.rest_seconds(time.monotonic() - started, sum(reading)))
 
     def rest_seconds(self, spent: float, reading: float) -> float:
-        """How long nothing is shown after a pass that took so long, so much of it reading boards."""
+        """How long nothing is shown after a pass of so long, so much of it reading boards."""
         now = now_ms()
         is_history = any(now < board.history_until_ms for board in self._boards().values())
         rests = RESTS_IN_HISTORY if is_history else RESTS

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from cc_stream.errors import CcStreamError
@@ -12,6 +13,9 @@ from streams.stage import Write
 FENCE_TIMEOUT_SECONDS: Final = 30.0
 """Without a coordinator aiokafka would ask for one for ever."""
 STOP_TIMEOUT_SECONDS: Final = 5.0
+
+_partition_of: Final = lru_cache(100_000)(partition_of)
+"""Remembered: views are told again and again under the same keys."""
 
 
 class ReleasedError(CcStreamError):
@@ -90,7 +94,7 @@ class Transactions:
             partition = write.partition
             if partition is None:
                 count = await self._count_of(producer, write.topic)
-                partition = partition_of(write.key or b"", count)
+                partition = _partition_of(write.key or b"", count)
             groups.setdefault((write.topic, partition), []).append(write)
         return groups
 

@@ -36,9 +36,9 @@ TICK_HOLDS_MS: Final = 2_000
 HISTORY_ENDS_MS: Final = 10_000
 """Alerts are raised again when no history has arrived for so long."""
 LEADERBOARDS_EVERY_MS: Final = 1_000
-TOLD_EVERY_MS: Final = 5_000
+TURNS: Final = 5
 """Agents, for they are many, and parts of the floor, for their vectors are long, are told to the
-metrics topic so often; all others with every commit."""
+metrics topic in turn, with each so many-th commit; all others with every commit."""
 
 _PANE, _REFERENCE, _ALERT = b"p", b"r", b"a"
 
@@ -91,7 +91,8 @@ class Board:
         self.learned: set[tuple[str, str, str]] = set()
         self.outputs: dict[tuple[Any, ...], View | Leaderboard] = {}
         self.waiting_outputs: dict[tuple[Any, ...], View] = {}
-        self.waiting_since_ms: int | None = None
+        self.turn = 0
+        self.hurried = False
         self.dirty = False
         self.committed_at_ms = 0
         # What the next tick shows.
@@ -219,18 +220,13 @@ class Board:
         if self.watch.changed:
             return True
         is_due = now_ms - self.committed_at_ms >= self.plan.commit_ms
-        is_told = bool(self.outputs) or self._is_waiting_over()
+        is_told = bool(self.outputs or self.waiting_outputs)
         return is_due and (self.dirty or is_told or self.rows.has_touched())
-
-    def _is_waiting_over(self) -> bool:
-        since_ms = self.waiting_since_ms
-        return since_ms is not None and self.rows.now_ms - since_ms >= TOLD_EVERY_MS
 
     def hurry(self) -> None:
         """See Stage."""
         self.committed_at_ms = 0
-        if self.waiting_outputs:
-            self.waiting_since_ms = 0
+        self.hurried = True
 
     def cut(self, now_ms: int) -> Cut:
         """See Stage."""
@@ -275,9 +271,8 @@ class Board:
         """The last of each view and leaderboard that was shown since the last commit."""
         topics, outputs = self.plan.topics, self.outputs
         self.outputs = {}
-        if self._is_waiting_over():
-            outputs |= self.waiting_outputs
-            self.waiting_outputs, self.waiting_since_ms = {}, None
+        for waiting in self._whose_turn():
+            outputs[waiting] = self.waiting_outputs.pop(waiting)
         writes = []
         for shown in outputs.values():
             match shown:
@@ -287,6 +282,13 @@ class Board:
                     topic, (key, value) = topics.leaderboards, board_record(shown)
             writes.append(Write(topic.name, None, key, value))
         return writes
+
+    def _whose_turn(self) -> list[tuple[Any, ...]]:
+        if self.hurried:
+            self.hurried = False
+            return list(self.waiting_outputs)
+        self.turn = (self.turn + 1) % TURNS
+        return [key for key in self.waiting_outputs if hash(key[0]) % TURNS == self.turn]
 
     def _state(self, key: bytes, value: bytes | None) -> Write:
         return Write(self.plan.topics.panes_changelog.name, self.partition, key, value)
@@ -365,8 +367,6 @@ class Board:
             is_often = view.part is None and view.entity.kind != "agent"
             into = self.outputs if is_often else self.waiting_outputs
             into[view.entity, view.window] = view
-        if self.waiting_outputs and self.waiting_since_ms is None:
-            self.waiting_since_ms = at.as_of_ms
         self.outputs.update(
             ((board.tenant, board.scope, board.scope_id, board.name, board.window), board)
             for board in boards

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.driver import HOOKS, Chunk, GroupSettings, _ChunkScheduler, _consumer_thread
+from streams.driver import HOOKS, Chunk, GroupSettings, Waiting, _consumer_thread
 
 
 @pytest.mark.parametrize("of", sorted(HOOKS))
@@ -31,17 +31,22 @@ class Fetched:
 
 
 def test_a_fetch_is_one_chunk_that_names_the_end_of_the_fetch_before() -> None:
-    scheduler = _ChunkScheduler()
-    place = ("calls", 0)
+    records = [Fetched(5), Fetched(6)]
+    chunk = Chunk(records, 3)
+    assert chunk.value == (records, 3)
+    assert (chunk.topic, chunk.partition, chunk.offset) == ("calls", 0, 6)
 
-    tp = TP(*place)
-    first = [Fetched(5), Fetched(6)]
-    [(_, chunk)] = scheduler.iterate({tp: first})
-    assert isinstance(chunk, Chunk)
-    assert chunk.value == (first, None)
-    assert chunk.offset == 6
-    [(_, chunk)] = scheduler.iterate({tp: [Fetched(8)]})
-    assert chunk.value[1] == 6
+
+def test_a_topic_that_is_behind_has_no_room_until_its_agent_takes_a_chunk() -> None:
+    waiting = Waiting()
+    waiting.chunks["calls"] = Waiting.AT_MOST
+    assert not waiting.has_room("calls")
+    assert waiting.has_room("agents")
+    waiting.taken("calls")
+    assert waiting.has_room("calls")
+    waiting.chunks.clear()
+    waiting.taken("calls")  # of those that were thrown away
+    assert not waiting.chunks["calls"]
 
 
 class Standing:

@@ -45,7 +45,7 @@ class Worker:
         self.owner = Owner(lambda _tp: pytest.fail("nothing is taken"), 1.0, {}, lambda _name: None)
         self.end = 0
         self.consumer = self
-        self.scheduler = SimpleNamespace(ends={})
+        self.ends: dict[TopicPartition, int] = {}
         self.should_stop = False
 
     def owns(self, *shards: Any) -> None:
