@@ -26,8 +26,12 @@ written = lru_cache(4096)(to_rfc3339)
 _ALERT_MOMENTS = ("since", "raised_at", "updated_at", "cleared_at")
 
 
+@lru_cache(1 << 16)
 def escaped(text: str) -> str:
-    """A name as one component of a key: all but letters, digits and `_.-~` percent-encoded."""
+    """A name as one component of a key: all but letters, digits and `_.-~` percent-encoded.
+
+    Remembered: the same names are shown again and again.
+    """
     return quote(text, safe="")
 
 

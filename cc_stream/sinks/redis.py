@@ -6,9 +6,10 @@ written, so that a reader never hears of a key that is not there yet.
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha1
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import Any, Final, cast
 
 import orjson
@@ -19,8 +20,10 @@ from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
+from redis.typing import EncodableT
 
 from cc_stream.leaderboard import Leaderboard
+from cc_stream.metrics.metric import Value
 from cc_stream.outputs import alert_record, board_head, written
 from cc_stream.sinks.redis_keys import (
     BOARD_INDEX,
@@ -31,30 +34,60 @@ from cc_stream.sinks.redis_keys import (
     alert_field,
     member,
 )
-from cc_stream.sinks.redis_scripts import PUT_ALERTS, PUT_BOARD, PUT_VIEW, SCRIPTS
+from cc_stream.sinks.redis_scripts import LIST, PUT_ALERTS, PUT_BOARD, PUT_VIEWS, SCRIPTS
 from cc_stream.sinks.sink import ShardStatus, SinkUnavailable, Update
 from cc_stream.telemetry import Telemetry
 from cc_stream.view import View
 
 KEEP_SECONDS: Final = 2 * 86_400
 """How long a key stays after its last write."""
-CHUNK: Final = 500
-"""Scripts a round trip: a few milliseconds of Redis, so that readers get their turn between."""
+VIEWS: Final = 50
+"""Views a script: two milliseconds of Redis, so that readers get their turn between."""
+CHUNK: Final = 10
+"""Scripts a round trip."""
 CONNECT_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.0
+
+_WITH_COMMAS: Final = (str, dict)
 
 _SHA: Final = {script: sha1(script.encode()).hexdigest() for script in SCRIPTS}  # noqa: S324 - EVALSHA
 
 
 class _Write(Struct, frozen=True):
-    """One call of a script. `name` is what a notice calls it; `index` is where it is listed."""
+    """One call of a script, for one thing or several.
+
+    `names` is what a notice calls each of them, `listed` what `index` does.
+    """
 
     script: str
-    keys: tuple[str, ...]
-    args: tuple[str | bytes | int, ...]
+    keys: Sequence[str]
+    args: Sequence[EncodableT]
     tenant: str | None = None
-    name: str = ""
+    names: Sequence[str] = ()
+    listed: Sequence[str] = ()
     index: str | None = None
+
+
+class _Done:
+    """What was written: the names told to each tenant, those listed in each index."""
+
+    __slots__ = ("late", "listed", "told")
+
+    def __init__(self) -> None:
+        self.told: dict[str, list[str]] = {}
+        self.listed: dict[str, list[str]] = {}
+        self.late = 0
+
+    def add(self, write: _Write, late: Sequence[int]) -> None:
+        """Take in a call; `late` are the numbers, from 1, of what a higher order kept out."""
+        self.late += len(late)
+        for into, of, names in (
+            (self.told, write.tenant, write.names),
+            (self.listed, write.index, write.listed),
+        ):
+            written = [name for n, name in enumerate(names, 1) if n not in late]
+            if of is not None and written:
+                into.setdefault(of, []).extend(written)
 
 
 def connect(url: str) -> Redis:
@@ -88,14 +121,14 @@ class RedisSink:
         """See `Sink.publish`. A part may be written when it fails: the order guards the rest."""
         started = time.monotonic()
         try:
-            before, done, late = await self._write(self._writes(update))
+            before, done = await self._write(self._writes(update))
             after = await self._announce(update, done)
         except (RedisError, OSError) as error:
             self._known.pop(update.shard, None)
             self._telemetry.sink_failed("redis")
             text = " ".join(str(error).split()) or type(error).__name__
             raise SinkUnavailable(f"Redis: {text}") from error
-        self._telemetry.published("redis", time.monotonic() - started, late)
+        self._telemetry.published("redis", time.monotonic() - started, done.late)
         if update.whole and before == after:
             self._known[update.shard] = after
         return self._known.get(update.shard) != after
@@ -109,21 +142,17 @@ class RedisSink:
         await self._client.aclose()
 
     def _writes(self, update: Update) -> Iterator[_Write]:
-        keep = self._keep_ms
-        for view in update.views:
-            key = self._keys.view(view)
-            tenant, index = (
-                view.entity.tenant,
-                self._keys.index(view.entity.tenant, view.entity.kind),
-            )
-            args = (view.order, keep, orjson.dumps(_view_fields(view)))
-            yield _Write(PUT_VIEW, (key,), args, tenant, key, index)
+        for (tenant, kind), views in groupby(update.views, _tenant_and_kind):
+            index = self._keys.index(tenant, kind)
+            while some := list(islice(views, VIEWS)):
+                keys = [self._keys.view(view) for view in some]
+                args: list[EncodableT] = [self._keep_ms, *map(_view_fields, some)]
+                yield _Write(PUT_VIEWS, keys, args, tenant, keys, keys, index)
         for board in update.leaderboards:
             yield self._board(board)
         yield from self._alerts(update)
-        fields = _status_fields(update.shard, update.status)
-        args = (update.status.order, keep, orjson.dumps(fields))
-        yield _Write(PUT_VIEW, (self._keys.shard(update.shard),), args)
+        status = _status_fields(update.shard, update.status)
+        yield _Write(PUT_VIEWS, (self._keys.shard(update.shard),), (self._keep_ms, status))
 
     def _board(self, board: Leaderboard) -> _Write:
         keys = self._keys.board(board)
@@ -135,7 +164,7 @@ class RedisSink:
         args = (board.order, self._keep_ms, head, orjson.dumps(members), orjson.dumps(rows))
         index = self._keys.index(board.tenant, BOARD_INDEX)
         every = (keys.scores, keys.rows, keys.part)
-        return _Write(PUT_BOARD, every, args, board.tenant, keys.scores, index)
+        return _Write(PUT_BOARD, every, args, board.tenant, (keys.scores,), (keys.part,), index)
 
     def _alerts(self, update: Update) -> Iterator[_Write]:
         changes: dict[str, list[str]] = {}
@@ -150,12 +179,11 @@ class RedisSink:
         for tenant, fields in changes.items():
             keys = (self._keys.alerts(tenant), self._keys.alerts_part(tenant, update.shard))
             args = (update.status.order, self._keep_ms, whole, orjson.dumps(fields))
-            yield _Write(PUT_ALERTS, keys, args, tenant, keys[0])
+            yield _Write(PUT_ALERTS, keys, args, tenant, keys[:1])
 
-    async def _write(self, writes: Iterator[_Write]) -> tuple[bytes, list[_Write], int]:
-        """The marker that was found, what was written, and how much a higher order kept out."""
-        marker, late = b"", 0
-        done: list[_Write] = []
+    async def _write(self, writes: Iterator[_Write]) -> tuple[bytes, _Done]:
+        """The marker that was found, and what was written."""
+        marker, done = b"", _Done()
         # A chunk is made when it is its turn: a large update does not hold the loop.
         while chunk := list(islice(writes, CHUNK)):
             try:
@@ -165,9 +193,9 @@ class RedisSink:
                     await self._client.script_load(script)
                 answers = await self._run(chunk)
             marker = marker or answers[0]
-            done += (write for write, answer in zip(chunk, answers[1:], strict=True) if answer)
-            late += answers[1:].count(0)
-        return marker, done, late
+            for write, late in zip(chunk, answers[1:], strict=True):
+                done.add(write, late)
+        return marker, done
 
     async def _run(self, chunk: Sequence[_Write]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -182,22 +210,15 @@ class RedisSink:
         pipe.set(self._keys.marker, uuid.uuid4().hex, nx=True)
         pipe.get(self._keys.marker)
 
-    async def _announce(self, update: Update, done: Sequence[_Write]) -> bytes:
+    async def _announce(self, update: Update, done: _Done) -> bytes:
         """List and tell what was written; the marker as it is after all of it."""
         async with self._client.pipeline(transaction=False) as pipe:
             self._list(pipe, self._keys.global_index(SHARD_INDEX), [str(update.shard)], update)
-            indexes: dict[str, list[str]] = {}
-            changed: dict[str, list[str]] = {}
-            for write in done:
-                if write.tenant is not None:
-                    changed.setdefault(write.tenant, []).append(write.name)
-                if write.index is not None:
-                    indexes.setdefault(write.index, []).append(write.keys[-1])
-            for index, names in indexes.items():
+            for index, names in done.listed.items():
                 self._list(pipe, index, names, update)
-            if changed:
-                self._list(pipe, self._keys.global_index(TENANT_INDEX), list(changed), update)
-            for tenant, names in changed.items():
+            if done.told:
+                self._list(pipe, self._keys.global_index(TENANT_INDEX), list(done.told), update)
+            for tenant, names in done.told.items():
                 told = [EVERYTHING] if update.whole else names
                 pipe.publish(self._keys.changes(tenant), orjson.dumps(told))
             self._look(pipe)
@@ -206,10 +227,8 @@ class RedisSink:
 
     def _list(self, pipe: Pipeline, index: str, names: Sequence[str], update: Update) -> None:
         """Put names into an index until they expire, and drop those that have expired."""
-        until_ms = update.as_of_ms + self._keep_ms
-        pipe.zadd(index, dict.fromkeys(names, until_ms), gt=True)
-        pipe.zremrangebyscore(index, "-inf", update.as_of_ms)
-        pipe.pexpire(index, self._keep_ms)
+        args = (update.as_of_ms, self._keep_ms, orjson.dumps(names))
+        pipe.evalsha(_SHA[LIST], 1, index, *args)
 
 
 def _tenants(update: Update) -> set[str]:
@@ -219,11 +238,15 @@ def _tenants(update: Update) -> set[str]:
     return tenants | {alert.tenant for alert in update.alerts}
 
 
-def _view_fields(view: View) -> list[str]:
-    """Field, value, …: what the view is of as plain text, its figures as JSON."""
+def _tenant_and_kind(view: View) -> tuple[str, str]:
+    return view.entity.tenant, view.entity.kind
+
+
+def _view_fields(view: View) -> bytes:
+    """JSON list field, value, …: what the view is of as plain text, its figures as JSON."""
     entity = view.entity
-    fields = ["tenant", entity.tenant, "kind", entity.kind, "id", entity.id]
-    fields += ("window", view.window, "order", view.order)
+    fields = ["order", view.order, "tenant", entity.tenant, "kind", entity.kind, "id", entity.id]
+    fields += ("window", view.window)
     if entity.team is not None:
         fields += ("team", entity.team)
     if view.part is not None:
@@ -233,24 +256,42 @@ def _view_fields(view: View) -> list[str]:
     if view.start_ms is not None and view.end_ms is not None:
         fields += _moment("window_start", view.start_ms)
         fields += _moment("window_end", view.end_ms)
-    for name, value in view.metrics.items():
-        fields += (name, orjson.dumps(value).decode())
+    fields += chain.from_iterable(zip(view.metrics, _texts(view.metrics.values()), strict=True))
     if view.vector is not None or view.live_vector is not None:
-        fields += ("vector", orjson.dumps(view.vector).decode())
-        fields += ("live_vector", orjson.dumps(view.live_vector).decode())
+        fields += ("vector", _text(view.vector))
+        fields += ("live_vector", _text(view.live_vector))
         fields += ("vector_as_of_ms", str(view.as_of_ms))
-    return fields
+    return orjson.dumps(fields)
 
 
+def _texts(values: Collection[Value]) -> list[str]:
+    """Each value as JSON. Numbers, as most are, are written in one go and parted at the commas."""
+    if not values:
+        return []
+    numbers = [None if isinstance(value, _WITH_COMMAS) else value for value in values]
+    texts = orjson.dumps(numbers)[1:-1].decode().split(",")
+    if None in numbers:
+        for at, value in enumerate(values):
+            if isinstance(value, _WITH_COMMAS):
+                texts[at] = _text(value)
+    return texts
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+@lru_cache(4096)
 def _moment(name: str, ms: int) -> tuple[str, str, str, str]:
+    """Remembered: the views of a tick share their moments."""
     return name, written(ms), f"{name}_ms", str(ms)
 
 
-def _status_fields(shard: int, status: ShardStatus) -> list[str]:
-    fields = ["shard", str(shard), "order", status.order]
+def _status_fields(shard: int, status: ShardStatus) -> bytes:
+    fields = ["order", status.order, "shard", str(shard)]
     fields += _moment("as_of", status.as_of_ms)
     fields += _moment("data_as_of", status.data_as_of_ms)
-    fields += ("sources", orjson.dumps(status.sources).decode())
+    fields += ("sources", _text(status.sources))
     for name in ("lag", "events", "delay_ms"):
-        fields += (name, orjson.dumps(getattr(status, name)).decode())
-    return fields
+        fields += (name, _text(getattr(status, name)))
+    return orjson.dumps(fields)

@@ -12,7 +12,7 @@ from redis import Redis
 from cc_stream.local.redis import RedisServer
 from cc_stream.metrics import READINGS
 from cc_stream.panes import WINDOWS
-from cc_stream.sinks.redis import CHUNK, RedisSink, connect
+from cc_stream.sinks.redis import CHUNK, VIEWS, RedisSink, connect
 from cc_stream.sinks.redis_reader import HEAD_FIELDS, RedisReader
 from cc_stream.sinks.sink import SinkUnavailable, Update
 from cc_stream.telemetry import Telemetry
@@ -131,7 +131,7 @@ def test_no_figure_is_called_like_a_field_that_is_none() -> None:
 def test_more_views_than_a_chunk(redis_server: RedisServer, unique_name: str) -> None:
     many = [
         view(entity=Entity("acme", "agent", f"a{n:04d}", "t"), window=window)
-        for n in range(CHUNK // 2 + 1)
+        for n in range(CHUNK * VIEWS // 2 + 1)
         for window in WINDOWS[:3]
     ]
 
