@@ -148,6 +148,9 @@ class Ordered:
 
     def overlap(self, start: int, end: int, age: int) -> int:
         """Σ n × the overlap of `[bucket, bucket + age)` with `[start, end)`."""
+        if len(self.buckets) == 1:
+            (begin,) = self.buckets
+            return self.count * max(0, min(end, begin + age) - max(start, begin))
         if not self.buckets:
             return 0
         if self._moments is None:

@@ -20,10 +20,11 @@ KINDS: Final = ("agent", "team", "queue", "campaign", "floor")
 FLOOR_ID: Final = "floor"
 
 _WINDOW_READINGS: Final = {
-    kind: tuple(r for r in READINGS if kind in r.kinds and not r.live) for kind in OF_ALL
+    kind: tuple((r.name, r.read) for r in READINGS if kind in r.kinds and not r.live)
+    for kind in OF_ALL
 }
 _LIVE_READINGS: Final = {
-    kind: tuple(r for r in READINGS if kind in r.kinds and r.live) for kind in OF_ALL
+    kind: tuple((r.name, r.read) for r in READINGS if kind in r.kinds and r.live) for kind in OF_ALL
 }
 _BY_NAME: Final = {slot.name: slot for slot in SLOTS.values()}
 
@@ -90,12 +91,12 @@ def figures_beside(of: Figures, window: Window, window_parts: Parts) -> Figures:
 
 def window_metrics(of: Figures) -> dict[str, Value]:
     """Every window figure of the kind, by name; an absent denominator is None."""
-    return {reading.name: reading.read(of) for reading in _WINDOW_READINGS[of.kind]}
+    return {name: read(of) for name, read in _WINDOW_READINGS[of.kind]}
 
 
 def live_metrics(of: Figures) -> dict[str, Value]:
     """Every live figure of the kind, by name."""
-    return {reading.name: reading.read(of) for reading in _LIVE_READINGS[of.kind]}
+    return {name: read(of) for name, read in _LIVE_READINGS[of.kind]}
 
 
 def named(vector: Mapping[int, int]) -> dict[str, Any]:

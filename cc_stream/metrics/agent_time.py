@@ -4,6 +4,8 @@ Closed states are sums of milliseconds by state; open ones are added when readin
 overlap the window up to `as_of`. Occupancy so never exceeds 1, also with three chats at once.
 """
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Final
 
 from cc_stream.counts import Slot, Vector
@@ -26,54 +28,73 @@ OPEN_STATES: Final = tuple(
 )
 STATE_BUCKET: Final = {state: STATE_MS.key | i for i, state in enumerate(AGENT_STATES)}
 _OPEN_KEY: Final = {state: OPEN_STATES[i].key for i, state in enumerate(AGENT_STATES)}
-_BUSY: Final = ("on_contact", "wrapup")
-_READY: Final = ("available", "ringing")
-_PAUSED: Final = ("break", "training", "meeting", "other", "error")
-STAFFED: Final = tuple(state for state in AGENT_STATES if state != "offline")
+
+
+def _pick(*states: str) -> Callable[[list[int]], tuple[int, ...]]:
+    """Takes these states out of numbers by state; two at least."""
+    return itemgetter(*map(AGENT_STATES.index, states))
+
+
+_BUSY: Final = _pick("on_contact", "wrapup")
+_READY: Final = _pick("available", "ringing")
+_PAUSED: Final = _pick("break", "training", "meeting", "other", "error")
+_STAFFED: Final = _pick(*(state for state in AGENT_STATES if state != "offline"))
+_WRAPUP: Final = AGENT_STATES.index("wrapup")
+_SLOTS: Final = tuple(enumerate(OPEN_STATES))
 
 
 def _open(fact: OpenState, vector: Vector) -> None:
     vector[_OPEN_KEY[fact.state] | fact.since] = 1
 
 
-def time_in(figures: Figures, states: tuple[str, ...]) -> int:
-    """Milliseconds in these states within the window."""
-    known: dict[str, int] | None = figures.window_memo.get(STATE_MS.name)
+def _times(figures: Figures) -> list[int]:
+    """Milliseconds within the window by state, in the order of AGENT_STATES."""
+    known: list[int] | None = figures.window_memo.get(STATE_MS.name)
     if known is None:
-        known = figures.window_memo[STATE_MS.name] = _times(figures)
-    return sum(known[state] for state in states)
+        known = figures.window_memo[STATE_MS.name] = _times_of(figures)
+    return known
 
 
-def _times(figures: Figures) -> dict[str, int]:
-    """By state, the closed ones and as much of the open ones as lies in the window until now."""
+def _times_of(figures: Figures) -> list[int]:
+    """The closed ones and as much of the open ones as lies in the window until now."""
     closed, age_ms = figures.buckets(STATE_MS), figures.terms.agent_max_age_ms
     start_ms = figures.window.start_ms
     end_ms = max(start_ms, min(figures.window.end_ms, figures.as_of_ms))
-    return {
-        state: closed.get(index, 0) + figures.live(slot).overlap(start_ms, end_ms, age_ms)
-        for index, (state, slot) in enumerate(zip(AGENT_STATES, OPEN_STATES, strict=True))
-    }
-
-
-def agents_in(figures: Figures, states: tuple[str, ...]) -> int:
-    """How many agents are in these states now; a state beyond its maximum age is over."""
-    oldest = figures.as_of_ms - figures.terms.agent_max_age_ms
-    slots = [OPEN_STATES[AGENT_STATES.index(state)] for state in states]
-    return sum(figures.live(slot).since(oldest) for slot in slots)
+    times = [closed.get(index, 0) for index, _ in _SLOTS]
+    for index, slot in _SLOTS:
+        if slot.number in figures.live_parts:
+            times[index] += figures.live(slot).overlap(start_ms, end_ms, age_ms)
+    return times
 
 
 def _by_state(figures: Figures) -> dict[str, int]:
-    counts = {state: agents_in(figures, (state,)) for state in AGENT_STATES}
-    return {state: n for state, n in counts.items() if n}
+    """How many agents are in each state now; a state beyond its maximum age is over."""
+    known: dict[str, int] | None = figures.live_memo.get(STATE_MS.name)
+    if known is None:
+        oldest = figures.as_of_ms - figures.terms.agent_max_age_ms
+        counts = ((AGENT_STATES[i], figures.open_since(slot, oldest)) for i, slot in _SLOTS)
+        known = figures.live_memo[STATE_MS.name] = {state: n for state, n in counts if n}
+    return known
+
+
+def _available(figures: Figures) -> int:
+    return _by_state(figures).get("available", 0)
+
+
+def _staffed(figures: Figures) -> int:
+    by_state = _by_state(figures)
+    return sum(by_state.values()) - by_state.get("offline", 0)
 
 
 def _occupancy(figures: Figures) -> float | None:
-    busy = time_in(figures, _BUSY)
-    return ratio(busy, busy + time_in(figures, _READY))
+    times = _times(figures)
+    busy = sum(_BUSY(times))
+    return ratio(busy, busy + sum(_READY(times)))
 
 
 def _utilisation(figures: Figures) -> float | None:
-    return ratio(time_in(figures, _BUSY + _READY), time_in(figures, STAFFED))
+    times = _times(figures)
+    return ratio(sum(_BUSY(times)) + sum(_READY(times)), sum(_STAFFED(times)))
 
 
 METRIC = Metric(
@@ -84,21 +105,22 @@ METRIC = Metric(
         Reading(
             "agents_available",
             OF_TIME,
-            lambda f: agents_in(f, ("available",)),
+            _available,
             "Agents ready for a contact",
             live=True,
         ),
-        Reading("agents_staffed", OF_TIME, lambda f: agents_in(f, STAFFED), "Logged in", live=True),
+        Reading("agents_staffed", OF_TIME, _staffed, "Logged in", live=True),
         Reading("occupancy", OF_TIME, _occupancy, "Busy over busy and ready time"),
         Reading("utilisation", OF_TIME, _utilisation, "Busy and ready over staffed time"),
         Reading(
-            "login_seconds", OF_TIME, lambda f: seconds(time_in(f, STAFFED)), "All but offline"
+            "login_seconds", OF_TIME, lambda f: seconds(sum(_STAFFED(_times(f)))), "All but offline"
         ),
         Reading(
-            "pause_seconds", OF_TIME, lambda f: seconds(time_in(f, _PAUSED)), "Logged in, not ready"
+            "pause_seconds",
+            OF_TIME,
+            lambda f: seconds(sum(_PAUSED(_times(f)))),
+            "Logged in, not ready",
         ),
-        Reading(
-            "wrap_seconds", OF_TIME, lambda f: seconds(time_in(f, ("wrapup",))), "State wrapup"
-        ),
+        Reading("wrap_seconds", OF_TIME, lambda f: seconds(_times(f)[_WRAPUP]), "State wrapup"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from cc_stream.counts import Slot, Vector
 from cc_stream.facts import Answered
-from cc_stream.metrics.metric import OF_ALL, ROWS, Count, Metric, Reading
+from cc_stream.metrics.metric import OF_ALL, ROWS, Count, Metric, Reading, sum_of
 
 ANSWERED = Slot(3, "answered")
 _KEY = ANSWERED.key
@@ -15,5 +15,5 @@ def _answered(_fact: Answered, vector: Vector) -> None:
 METRIC = Metric(
     slots=(ANSWERED,),
     counts=(Count(Answered, ROWS, _answered),),
-    readings=(Reading("answered", OF_ALL, lambda f: f.count(ANSWERED), "Connected to an agent"),),
+    readings=(Reading("answered", OF_ALL, sum_of(ANSWERED), "Connected to an agent"),),
 )

@@ -2,7 +2,7 @@
 
 from cc_stream.counts import Slot, Vector
 from cc_stream.facts import Handled
-from cc_stream.metrics.metric import OF_ALL, ROWS, Count, Metric, Reading, ratio
+from cc_stream.metrics.metric import OF_ALL, ROWS, Count, Metric, Reading, ratio, sum_of
 
 ELIGIBLE = Slot(19, "eligible")
 CONVERTED = Slot(20, "converted")
@@ -22,14 +22,14 @@ METRIC = Metric(
     slots=(ELIGIBLE, CONVERTED, VALUE),
     counts=(Count(Handled, ROWS, _handled),),
     readings=(
-        Reading("eligible", OF_ALL, lambda f: f.count(ELIGIBLE), "Handled with an outcome due"),
-        Reading("converted", OF_ALL, lambda f: f.count(CONVERTED), "Of these converted"),
+        Reading("eligible", OF_ALL, sum_of(ELIGIBLE), "Handled with an outcome due"),
+        Reading("converted", OF_ALL, sum_of(CONVERTED), "Of these converted"),
         Reading(
             "conversion",
             OF_ALL,
             lambda f: ratio(f.count(CONVERTED), f.count(ELIGIBLE)),
             "Converted over eligible",
         ),
-        Reading("value_minor", OF_ALL, lambda f: f.count(VALUE), "In the minor unit of currency"),
+        Reading("value_minor", OF_ALL, sum_of(VALUE), "In the minor unit of currency"),
     ),
 )

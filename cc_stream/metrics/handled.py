@@ -3,6 +3,8 @@
 All four count at completion, so means have matching numerators and denominators in every window.
 """
 
+from collections.abc import Callable
+
 from cc_stream.counts import Ordered, Slot, Vector, whole_seconds
 from cc_stream.facts import Handled
 from cc_stream.metrics.metric import (
@@ -14,6 +16,7 @@ from cc_stream.metrics.metric import (
     Reading,
     mean_seconds,
     seconds,
+    sum_of,
 )
 
 HANDLED = Slot(10, "handled")
@@ -40,8 +43,13 @@ def _handled(fact: Handled, vector: Vector) -> None:
     vector[_TIMES | whole_seconds(talk + hold + wrap)] = 1
 
 
-def _mean(figures: Figures, *slots: Slot) -> float | None:
-    return mean_seconds(sum(figures.count(slot) for slot in slots), figures.count(HANDLED))
+def _mean(slot: Slot) -> Callable[[Figures], float | None]:
+    return lambda f: mean_seconds(f.count(slot), f.count(HANDLED))
+
+
+def _handle_time_mean(figures: Figures) -> float | None:
+    total_ms = figures.count(TALK_MS) + figures.count(HOLD_MS) + figures.count(WRAP_MS)
+    return mean_seconds(total_ms, figures.count(HANDLED))
 
 
 def _hold_known(figures: Figures) -> bool | None:
@@ -58,16 +66,16 @@ METRIC = Metric(
     slots=(HANDLED, TALK_MS, HOLD_MS, WRAP_MS, HOLD_KNOWN, HANDLE_TIMES),
     counts=(Count(Handled, ROWS, _handled),),
     readings=(
-        Reading("handled", OF_ALL, lambda f: f.count(HANDLED), "Completed segments"),
+        Reading("handled", OF_ALL, sum_of(HANDLED), "Completed segments"),
         Reading("talk_total_seconds", OF_ALL, lambda f: seconds(f.count(TALK_MS)), "Sum of talk"),
-        Reading("talk_mean_seconds", OF_ALL, lambda f: _mean(f, TALK_MS), "Mean talk"),
-        Reading("hold_mean_seconds", OF_ALL, lambda f: _mean(f, HOLD_MS), "Mean hold"),
+        Reading("talk_mean_seconds", OF_ALL, _mean(TALK_MS), "Mean talk"),
+        Reading("hold_mean_seconds", OF_ALL, _mean(HOLD_MS), "Mean hold"),
         Reading("hold_known", OF_ALL, _hold_known, "Whether the source tells hold at all"),
-        Reading("wrap_mean_seconds", OF_ALL, lambda f: _mean(f, WRAP_MS), "Mean wrap-up"),
+        Reading("wrap_mean_seconds", OF_ALL, _mean(WRAP_MS), "Mean wrap-up"),
         Reading(
             "handle_time_mean_seconds",
             OF_ALL,
-            lambda f: _mean(f, TALK_MS, HOLD_MS, WRAP_MS),
+            _handle_time_mean,
             "Mean handle time (AHT)",
         ),
         Reading(

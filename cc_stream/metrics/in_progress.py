@@ -47,11 +47,11 @@ def _oldest_ms(figures: Figures) -> int:
 
 
 def _in_progress(figures: Figures) -> int:
-    return figures.live(TALKING).since(_oldest_ms(figures)) + _on_hold(figures)
+    return figures.open_since(TALKING, _oldest_ms(figures)) + _on_hold(figures)
 
 
 def _on_hold(figures: Figures) -> int:
-    return figures.live(HOLDING).since(_oldest_ms(figures))
+    return figures.open_since(HOLDING, _oldest_ms(figures))
 
 
 def _oldest_hold(figures: Figures) -> int | None:
@@ -64,8 +64,8 @@ def _longest_hold(figures: Figures) -> float | None:
 
 
 def _in_wrapup(figures: Figures) -> int:
-    open_ended = figures.live(WRAPPING).since(figures.as_of_ms - figures.terms.wrap_max_ms)
-    return open_ended + figures.live(WRAPPING_UNTIL).since(figures.as_of_ms + 1)
+    open_ended = figures.open_since(WRAPPING, figures.as_of_ms - figures.terms.wrap_max_ms)
+    return open_ended + figures.open_since(WRAPPING_UNTIL, figures.as_of_ms + 1)
 
 
 def _wrapup_over(figures: Figures) -> int:

@@ -55,7 +55,8 @@ class Figures(Struct):
 
     def count(self, slot: Slot) -> int:
         """The sum in a slot over the window."""
-        return self.window_parts.get(slot.number, NOTHING).get(0, 0)
+        buckets = self.window_parts.get(slot.number)
+        return 0 if buckets is None else buckets.get(0, 0)
 
     def buckets(self, slot: Slot) -> Mapping[int, int]:
         """Bucket → n over the window."""
@@ -78,6 +79,11 @@ class Figures(Struct):
             known = self.live_memo[slot.number] = Ordered(buckets)
         return known
 
+    def open_since(self, slot: Slot, first_ms: int) -> int:
+        """How many of what is open now have been so since `first_ms` or later."""
+        # Of an agent nearly nothing is open: that is answered at once.
+        return self.live(slot).since(first_ms) if slot.number in self.live_parts else 0
+
     def is_current(self) -> bool:
         """Whether the window reaches `as_of_ms`: only then has it a live side."""
         return self.window.start_ms <= self.as_of_ms <= self.window.end_ms
@@ -99,6 +105,17 @@ class Reading(Struct, frozen=True):
     read: Callable[[Figures], Value]
     help: str
     live: bool = False
+
+
+def sum_of(slot: Slot) -> Callable[[Figures], int]:
+    """The reading of a plain sum over the window."""
+    number = slot.number
+
+    def read(figures: Figures) -> int:
+        buckets = figures.window_parts.get(number)
+        return 0 if buckets is None else buckets.get(0, 0)
+
+    return read
 
 
 class Metric(Struct, frozen=True):

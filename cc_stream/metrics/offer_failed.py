@@ -2,7 +2,7 @@
 
 from cc_stream.counts import Slot, Vector
 from cc_stream.facts import OfferFailed
-from cc_stream.metrics.metric import OF_ALL, ROWS, Count, Metric, Reading
+from cc_stream.metrics.metric import OF_ALL, ROWS, Count, Metric, Reading, sum_of
 
 OFFER_FAILED = Slot(18, "offer_failed")
 
@@ -14,5 +14,5 @@ def _failed(_fact: OfferFailed, vector: Vector) -> None:
 METRIC = Metric(
     slots=(OFFER_FAILED,),
     counts=(Count(OfferFailed, ROWS, _failed),),
-    readings=(Reading("offer_failed", OF_ALL, lambda f: f.count(OFFER_FAILED), "Rung in vain"),),
+    readings=(Reading("offer_failed", OF_ALL, sum_of(OFFER_FAILED), "Rung in vain"),),
 )

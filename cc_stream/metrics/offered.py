@@ -2,7 +2,7 @@
 
 from cc_stream.counts import Slot, Vector
 from cc_stream.facts import Entered
-from cc_stream.metrics.metric import OF_QUEUES, QUEUES, Count, Metric, Reading
+from cc_stream.metrics.metric import OF_QUEUES, QUEUES, Count, Metric, Reading, sum_of
 
 OFFERED = Slot(1, "offered")
 CONTACTS = Slot(2, "contacts")
@@ -20,7 +20,7 @@ METRIC = Metric(
     slots=(OFFERED, CONTACTS),
     counts=(Count(Entered, QUEUES, _entered),),
     readings=(
-        Reading("offered", OF_QUEUES, lambda f: f.count(OFFERED), "Entries into the queue"),
-        Reading("contacts", OF_QUEUES, lambda f: f.count(CONTACTS), "Contacts, by first queue"),
+        Reading("offered", OF_QUEUES, sum_of(OFFERED), "Entries into the queue"),
+        Reading("contacts", OF_QUEUES, sum_of(CONTACTS), "Contacts, by first queue"),
     ),
 )

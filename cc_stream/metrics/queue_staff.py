@@ -18,7 +18,7 @@ def _open(fact: OpenState, vector: Vector) -> None:
 
 def _now(figures: Figures, slot: Slot) -> int:
     oldest = figures.as_of_ms - figures.terms.agent_max_age_ms
-    return figures.live(slot).since(oldest)
+    return figures.open_since(slot, oldest)
 
 
 METRIC = Metric(

@@ -37,18 +37,25 @@ FORMULAS: Final[dict[str, Callable[[_Tally], tuple[int, int]]]] = {
 """Formula id → (numerator, denominator)."""
 
 
+def _tally(figures: Figures) -> _Tally:
+    known: _Tally | None = figures.window_memo.get(_Tally)
+    if known is None:
+        known = figures.window_memo[_Tally] = _Tally(figures)
+    return known
+
+
 def _level(figures: Figures) -> float | None:
-    return ratio(*FORMULAS[figures.terms.service_level_formula](_Tally(figures)))
+    return ratio(*FORMULAS[figures.terms.service_level_formula](_tally(figures)))
 
 
 def _levels(figures: Figures) -> dict[str, float | None]:
-    tally = _Tally(figures)
+    tally = _tally(figures)
     return {name: ratio(*formula(tally)) for name, formula in FORMULAS.items()}
 
 
 def live_tally(figures: Figures) -> tuple[int, int]:
     """Numerator and denominator with those who wait for longer than T now as misses."""
-    hits, count = FORMULAS[figures.terms.service_level_formula](_Tally(figures))
+    hits, count = FORMULAS[figures.terms.service_level_formula](_tally(figures))
     limit = figures.as_of_ms - figures.terms.service_level_seconds * 1000
     return hits, count + figures.live(WAITING).between(oldest_ms(figures), limit)
 

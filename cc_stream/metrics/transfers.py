@@ -2,7 +2,7 @@
 
 from cc_stream.counts import Slot, Vector
 from cc_stream.facts import Answered, Entered, Transferred
-from cc_stream.metrics.metric import AGENTS, OF_ALL, QUEUES, ROWS, Count, Metric, Reading
+from cc_stream.metrics.metric import AGENTS, OF_ALL, QUEUES, ROWS, Count, Metric, Reading, sum_of
 
 OUT = Slot(16, "transferred_out")
 IN = Slot(17, "transferred_in")
@@ -25,7 +25,7 @@ METRIC = Metric(
         Count(Answered, AGENTS, _in),
     ),
     readings=(
-        Reading("transferred_out", OF_ALL, lambda f: f.count(OUT), "Legs that ended by transfer"),
-        Reading("transferred_in", OF_ALL, lambda f: f.count(IN), "Segments begun by transfer"),
+        Reading("transferred_out", OF_ALL, sum_of(OUT), "Legs that ended by transfer"),
+        Reading("transferred_in", OF_ALL, sum_of(IN), "Segments begun by transfer"),
     ),
 )

@@ -37,7 +37,7 @@ def oldest_ms(figures: Figures) -> int:
 
 def waiting_now(figures: Figures) -> int:
     """How many wait."""
-    return figures.live(WAITING).since(oldest_ms(figures))
+    return figures.open_since(WAITING, oldest_ms(figures))
 
 
 def oldest(figures: Figures) -> int | None:
@@ -52,7 +52,7 @@ def longest_wait_ms(figures: Figures) -> int | None:
 
 
 def _stale(figures: Figures) -> int:
-    return figures.live(WAITING).since(figures.as_of_ms - LIVE_KEPT_MS) - waiting_now(figures)
+    return figures.open_since(WAITING, figures.as_of_ms - LIVE_KEPT_MS) - waiting_now(figures)
 
 
 def _estimate(figures: Figures) -> float | None:
