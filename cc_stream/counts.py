@@ -9,6 +9,7 @@ No floats, no averages: formulas are applied when reading.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from operator import mul
 from typing import Final
 
 from msgspec import Struct
@@ -107,12 +108,13 @@ class Ordered:
     Buckets are whole seconds of a histogram, or moments in milliseconds of what is open.
     """
 
-    __slots__ = ("_moments", "_n", "_reached", "buckets", "count")
+    __slots__ = ("_moments", "_of", "_reached", "buckets", "count")
 
     def __init__(self, buckets: Mapping[int, int]) -> None:
+        """`buckets` may be changed when all is read."""
+        self._of = buckets
         self.buckets = sorted(buckets)
-        self._n = [buckets[bucket] for bucket in self.buckets]
-        self._reached = list(accumulate(self._n, initial=0))
+        self._reached = list(accumulate(map(buckets.__getitem__, self.buckets), initial=0))
         self.count = self._reached[-1]
         self._moments: list[int] | None = None
 
@@ -154,8 +156,8 @@ class Ordered:
         if not self.buckets:
             return 0
         if self._moments is None:
-            products = (bucket * n for bucket, n in zip(self.buckets, self._n, strict=True))
-            self._moments = list(accumulate(products, initial=0))
+            counts = map(self._of.__getitem__, self.buckets)
+            self._moments = list(accumulate(map(mul, self.buckets, counts), initial=0))
         # A sum over what has begun before an edge: of `edge − begin` it has lasted so long.
         return (
             self._lasted(end)
