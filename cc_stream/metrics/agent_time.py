@@ -60,11 +60,21 @@ def _times_of(figures: Figures) -> list[int]:
     closed, age_ms = figures.buckets(STATE_MS), figures.terms.agent_max_age_ms
     start_ms = figures.window.start_ms
     end_ms = max(start_ms, min(figures.window.end_ms, figures.as_of_ms))
-    times = [closed.get(index, 0) for index, _ in _SLOTS]
-    for index, slot in _SLOTS:
-        if slot.number in figures.live_parts:
-            times[index] += figures.live(slot).overlap(start_ms, end_ms, age_ms)
+    times = [0] * len(AGENT_STATES)
+    for index, ms in closed.items():
+        times[index] = ms
+    for index, slot in _open_states(figures):
+        times[index] += figures.live(slot).overlap(start_ms, end_ms, age_ms)
     return times
+
+
+def _open_states(figures: Figures) -> list[tuple[int, Slot]]:
+    """Those in which anybody is: of an agent it is one."""
+    known: list[tuple[int, Slot]] | None = figures.live_memo.get("open_states")
+    if known is None:
+        live = figures.live_parts
+        known = figures.live_memo["open_states"] = [s for s in _SLOTS if s[1].number in live]
+    return known
 
 
 def _by_state(figures: Figures) -> dict[str, int]:
@@ -72,8 +82,11 @@ def _by_state(figures: Figures) -> dict[str, int]:
     known: dict[str, int] | None = figures.live_memo.get(STATE_MS.name)
     if known is None:
         oldest = figures.as_of_ms - figures.terms.agent_max_age_ms
-        counts = ((AGENT_STATES[i], figures.open_since(slot, oldest)) for i, slot in _SLOTS)
-        known = figures.live_memo[STATE_MS.name] = {state: n for state, n in counts if n}
+        known = figures.live_memo[STATE_MS.name] = {
+            AGENT_STATES[index]: n
+            for index, slot in _open_states(figures)
+            if (n := figures.live(slot).since(oldest))
+        }
     return known
 
 
