@@ -7,7 +7,7 @@ No floats, no averages: formulas are applied when reading.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 from operator import mul
 from typing import Final
@@ -86,6 +86,24 @@ def add_into_parts(total: Parts, change: Mapping[int, int], sign: int = 1) -> No
             del part[bucket]
             if not part:
                 del total[slot]
+
+
+def add_into_each(totals: Collection[Parts], change: Mapping[int, int]) -> None:
+    """The same for several totals: the change is taken apart once."""
+    for key, n in change.items():
+        slot, bucket = key >> BUCKET_BITS, key & _BUCKET_MASK
+        for total in totals:
+            part = total.get(slot)
+            if part is None:
+                total[slot] = {bucket: n}
+                continue
+            new = part.get(bucket, 0) + n
+            if new:
+                part[bucket] = new
+            else:
+                del part[bucket]
+                if not part:
+                    del total[slot]
 
 
 def join(split: Mapping[int, Mapping[int, int]]) -> Vector:

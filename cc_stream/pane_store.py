@@ -120,15 +120,32 @@ class Panes:
         for one in [one for one in self._open if one < pane]:
             self.close(one)
 
-    def take(self, pane: int) -> Vector | None:
-        """Forget a pane; its vector, None if it is not there."""
-        total = self._open.pop(pane, None)
-        index = bisect_left(self._numbers, pane)
-        if index < len(self._numbers) and self._numbers[index] == pane:
-            packed = self._closed[index]
-            del self._numbers[index], self._closed[index]
-            return unpack(packed) if total is None else total
-        return total
+    def between(self, first: int, end: int) -> list[Vector]:
+        """The vectors of the panes in `[first, end)` that are not zero."""
+        numbers, opened = self._numbers, self._open
+        found = []
+        if numbers and numbers[-1] >= first:
+            index = bisect_left(numbers, first)
+            while index < len(numbers) and numbers[index] < end:
+                if numbers[index] not in opened:
+                    found.append(unpack(self._closed[index]))
+                index += 1
+        for pane, vector in opened.items():
+            if first <= pane < end and vector:
+                found.append(vector)
+        return found
+
+    def drop_before(self, pane: int) -> set[int]:
+        """Forget every pane that lies before this one; which were there."""
+        gone = {one for one in self._open if one < pane} if self._open else set()
+        for one in gone:
+            del self._open[one]
+        numbers = self._numbers
+        if numbers and numbers[0] < pane:
+            index = bisect_left(numbers, pane)
+            gone.update(numbers[:index])
+            del numbers[:index], self._closed[:index]
+        return gone
 
     def __iter__(self) -> Iterator[int]:
         """The numbers of all panes."""

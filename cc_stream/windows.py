@@ -15,7 +15,7 @@ from itertools import repeat
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cc_stream.counts import Parts, Vector, add_into_parts, join
+from cc_stream.counts import Parts, Vector, add_into_each, add_into_parts, join
 from cc_stream.pane_store import Panes, pack, unpack
 from cc_stream.panes import (
     COARSE_MS,
@@ -69,26 +69,24 @@ class Windows:
     def add(self, pane: int, vector: Vector) -> None:
         """Add to the moment of a fine pane."""
         age = self.end - 1 - pane
+        totals = []
         if age < FINE_KEPT:
-            self._add_fine(pane, age, vector)
-        self._add_coarse(pane // FINE_PER_COARSE, vector)
+            self.fine.add(pane, vector)
+            self.touched.add(("fine", pane))
+            if age >= 0:
+                totals = [total for name, total in self._rolling.items() if age < PANES[name]]
+        if self._add_coarse(pane // FINE_PER_COARSE, vector):
+            totals.append(self._day_sum)
+        add_into_each(totals, vector)
 
-    def _add_fine(self, pane: int, age: int, vector: Vector) -> None:
-        self.fine.add(pane, vector)
-        if age >= 0:
-            for name, total in self._rolling.items():
-                if age < PANES[name]:
-                    add_into_parts(total, vector)
-        self.touched.add(("fine", pane))
-
-    def _add_coarse(self, pane: int, vector: Vector) -> None:
+    def _add_coarse(self, pane: int, vector: Vector) -> bool:
+        """Add to a coarse pane unless it is too old; whether it belongs to the day."""
         start_ms = pane * COARSE_MS
         if start_ms + COARSE_MS <= self.end * FINE_MS - COARSE_KEPT_MS:
-            return
+            return False
         self.coarse.add(pane, vector)
-        if self.day.holds(start_ms):
-            add_into_parts(self._day_sum, vector)
         self.touched.add(("coarse", pane))
+        return self.day.holds(start_ms)
 
     def spread(self, key: int, start_ms: int, end_ms: int, n: int) -> None:
         """Add `n` times the overlap of `[start, end)` with each pane, in milliseconds, to `key`."""
@@ -100,7 +98,8 @@ class Windows:
             if overlap > 0:
                 add_into_parts(total, {key: n * overlap})
         for pane, overlap in _overlaps(start_ms, end_ms, COARSE_MS):
-            self._add_coarse(pane, {key: n * overlap})
+            if self._add_coarse(pane, {key: n * overlap}):
+                add_into_parts(self._day_sum, {key: n * overlap})
 
     def _spread_fine(self, key: int, start_ms: int, end_ms: int, n: int) -> None:
         if start_ms >= end_ms:
@@ -132,23 +131,21 @@ class Windows:
             self.end = end
             self._settle_rolling()
             return True
-        changed = False
-        for edge in range(self.end, end):
-            entering, oldest = self.fine.get(edge), self._drop("fine", edge - FINE_KEPT)
-            for name, total in self._rolling.items():
-                age = PANES[name]
-                leaving = oldest if age == FINE_KEPT else self.fine.get(edge - age)
-                for vector, sign in ((entering, 1), (leaving, -1)):
-                    if vector is not None:
-                        add_into_parts(total, vector, sign)
-                        changed = True
+        entering = self.fine.between(self.end, end)
+        changed = bool(entering)
+        for name, total in self._rolling.items():
+            age = PANES[name]
+            for vector in entering:
+                add_into_parts(total, vector)
+            for vector in self.fine.between(self.end - age, end - age):
+                add_into_parts(total, vector, -1)
+                changed = True
+        self._drop_before("fine", end - FINE_KEPT)
         return changed
 
-    def _drop(self, resolution: str, pane: int) -> Vector | None:
-        dropped = (self.fine if resolution == "fine" else self.coarse).take(pane)
-        if dropped is not None:
-            self.touched.add((resolution, pane))
-        return dropped
+    def _drop_before(self, resolution: str, pane: int) -> None:
+        panes = self.fine if resolution == "fine" else self.coarse
+        self.touched.update([(resolution, gone) for gone in panes.drop_before(pane)])
 
     def panes(self, resolution: str) -> Iterator[tuple[int, Vector]]:
         """(pane, vector) of a resolution, `fine`, `coarse`, or pane 0 of `live`: what is open."""
@@ -174,9 +171,7 @@ class Windows:
         return taken
 
     def _new_day(self, now_ms: int) -> None:
-        oldest = (now_ms - COARSE_KEPT_MS) // COARSE_MS
-        for pane in [p for p in self.coarse if p < oldest]:
-            self._drop("coarse", pane)
+        self._drop_before("coarse", (now_ms - COARSE_KEPT_MS) // COARSE_MS)
         self.set_zone(self.zone, now_ms)
 
     def set_zone(self, zone: ZoneInfo, now_ms: int) -> None:
@@ -218,8 +213,7 @@ class Windows:
         self.coarse.close_before(oldest_open // FINE_PER_COARSE)
 
     def _settle_rolling(self) -> None:
-        for pane in [p for p in self.fine if self.end - 1 - p >= FINE_KEPT]:
-            self._drop("fine", pane)
+        self._drop_before("fine", self.end - FINE_KEPT)
         for total in self._rolling.values():
             total.clear()
         for pane, vector in self.fine.items():

@@ -13,7 +13,7 @@ vectors = st.dictionaries(st.integers(KEY, KEY + 2), st.sampled_from((-2, -1, 1,
 steps = st.one_of(
     st.tuples(st.just("add"), pane, vectors),
     st.tuples(st.just("fill"), pane, st.integers(0, 6), st.sampled_from((-1, 1))),
-    st.tuples(st.sampled_from(("close", "close_before", "take")), pane),
+    st.tuples(st.sampled_from(("close", "close_before", "drop_before")), pane),
 )
 
 
@@ -31,8 +31,11 @@ def test_a_pane_is_the_sum_of_what_was_added(schedule: list[tuple]) -> None:  # 
             panes.fill(range(at, at + length), KEY, n)
             for one in range(at, at + length):
                 add_into(sums.setdefault(one, {}), {KEY: n})
-        elif step == "take":
-            assert (panes.take(at) or {}) == sums.pop(at, {})
+        elif step == "drop_before":
+            older = {one for one in sums if one < at}
+            gone = panes.drop_before(at)
+            assert {one for one in older if sums[one]} <= gone <= older
+            sums = {one: vector for one, vector in sums.items() if one >= at}
         elif step == "close":
             packed = panes.close(at)
             assert (unpack(packed) if packed else {}) == sums.get(at, {})
@@ -43,6 +46,9 @@ def test_a_pane_is_the_sum_of_what_was_added(schedule: list[tuple]) -> None:  # 
     assert there.keys() <= set(panes)
     assert {at: panes.get(at) for at in there} == there
     assert all(panes.get(at) is None for at in set(panes) - there.keys())
+    for first in range(13):
+        vectors_of = [there[at] for at in range(first, first + 5) if at in there]
+        assert sorted(map(str, panes.between(first, first + 5))) == sorted(map(str, vectors_of))
 
 
 def test_stored_panes_are_put_back_in_any_order() -> None:
