@@ -94,9 +94,7 @@ def _pass_on(deltas: Deltas, boards: list[Rows]) -> None:
         rows = boards[board]
         for vectors, times in parts:
             batch = decode(encode(Batch("", 0, 0, {}, None, HISTORY, 0, vectors, times, [])))
-            for name, pane, flat in batch.vectors:
-                vector = dict(zip(flat[::2], flat[1::2], strict=True))
-                rows.add(name, pane, vector, from_agents=False)
+            rows.add(batch.vectors, from_agents=False)
             for name, state, start_ms, end_ms, n in batch.times:
                 rows.spread(name, state, start_ms, end_ms, n)
 

@@ -102,7 +102,7 @@ class Agent:
     dropped, for whoever keeps the timeline elsewhere too.
     """
 
-    __slots__ = ("_known", "entries", "forgotten", "id", "kept_from_ms", "max_age_ms")
+    __slots__ = ("_known", "_told", "entries", "forgotten", "id", "kept_from_ms", "max_age_ms")
 
     def __init__(
         self,
@@ -117,6 +117,7 @@ class Agent:
         self.max_age_ms = max_age_ms
         self.forgotten: list[int] = []
         self._known: dict[int, StateEntry] = {}
+        self._told: Fact | None = None  # the state in force, if it came in order
 
     def entry_of(self, key: int) -> StateEntry | None:
         """The entry with this (source, id) hash."""
@@ -143,11 +144,11 @@ class Agent:
         is_next = place(entry) > place(last) and entry.state != "wrapup"
         if is_next and not _same(last, entry) and self._settled():
             entries.append(entry)
+            told = self._told or _fact(self.id, Span(last), self.max_age_ms)
             closed = _fact(self.id, Span(last, entry.time_ms), self.max_age_ms)
-            return Change(
-                (_fact(self.id, Span(last), self.max_age_ms),),
-                (closed, _fact(self.id, Span(entry), self.max_age_ms)),
-            )
+            self._told = _fact(self.id, Span(entry), self.max_age_ms)
+            return Change((told,), (closed, self._told))
+        self._told = None
         base = self._base(entry.time_ms - 1)
         before = self._facts(base)
         insort(entries, entry, key=place)
@@ -160,6 +161,7 @@ class Agent:
 
     def replace(self, old: StateEntry, new: StateEntry) -> Change:
         """Put `new` in the place of `old`; returns what that changes."""
+        self._told = None
         base = self._base(min(old.time_ms, new.time_ms) - 1)
         before = self._facts(base)
         self.entries.remove(old)

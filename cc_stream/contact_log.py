@@ -63,7 +63,7 @@ _decode = msgspec.msgpack.Decoder().decode
 
 
 class Change(Struct, frozen=True, gc=False):
-    """The facts that a log no longer tells, and those that it tells now."""
+    """The facts that a log no longer tells, and those that it tells now, each a new object."""
 
     taken_back: Sequence[Fact]
     added: Sequence[Fact]

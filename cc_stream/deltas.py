@@ -6,6 +6,7 @@ missing or repeated. Vectors are filed by fine pane (or LIVE); closed agent stat
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
 
@@ -27,7 +28,7 @@ _encode = msgspec.msgpack.Encoder().encode
 class Batch(Struct, array_like=True, gc=False):
     """One record of the deltas topic.
 
-    `vectors`: (row, pane or LIVE, [key, n, key, n, …]). `times`: (row, state, from_ms, to_ms, n).
+    `vectors`: (row, pane or LIVE, key → n). `times`: (row, state, from_ms, to_ms, n).
     `reference`: what `ReferenceData.dump` gives, on change. `sources`: the latest event time of
     each source. `arrived_ms`: broker time of its latest event, None when nothing arrived.
     `history`: the events lie far behind their broker time; they count, but raise no alert.
@@ -42,8 +43,8 @@ class Batch(Struct, array_like=True, gc=False):
     arrived_ms: int | None
     history: bool
     events: int
-    vectors: list[tuple[list[str], int, list[int]]]
-    times: list[tuple[list[str], str, int, int, int]]
+    vectors: list[tuple[Row, int, Vector]]
+    times: list[tuple[Row, str, int, int, int]]
     reference: list[Any]
 
 
@@ -67,9 +68,9 @@ def decode(value: bytes) -> Batch:
 
 
 class Deltas:
-    """What a shard has learned since its last flush: facts by tenant, each with its count.
+    """What a shard has learned since its last flush: facts by tenant, told or taken back.
 
-    Facts are added and taken back as they are; what cancels out within a flush costs nothing more.
+    A fact that is taken back by the flush that told it costs nothing more: it is the same object.
     What lies before `fine_from_ms` can be in no rolling window: it is filed at the first fine pane
     of its coarse one, so that a day of history is few entries.
     """
@@ -78,21 +79,19 @@ class Deltas:
 
     def __init__(self, fine_from_ms: int = 0) -> None:
         self.fine_from_ms = fine_from_ms
-        self.facts: dict[str, dict[Fact, int]] = {}
+        self.facts: dict[str, tuple[dict[int, Fact], list[Fact]]] = {}
 
     def take(self, change: Change, tenant: str) -> None:
         """Add what a log tells now, and take back what it no longer tells."""
         facts = self.facts.get(tenant)
         if facts is None:
-            facts = self.facts[tenant] = {}
+            facts = self.facts[tenant] = ({}, [])
+        told, taken_back = facts
         for fact in change.taken_back:
-            n = facts.pop(fact, 0) - 1
-            if n:
-                facts[fact] = n
+            if told.pop(id(fact), None) is None:
+                taken_back.append(fact)
         for fact in change.added:
-            n = facts.pop(fact, 0) + 1
-            if n:
-                facts[fact] = n
+            told[id(fact)] = fact
 
     def pane_of(self, moment_ms: int) -> int:
         """Where a moment is filed."""
@@ -103,42 +102,47 @@ class Deltas:
     def vectors(self) -> dict[Row, dict[int, Vector]]:
         """Row → pane → vector; entries may be 0."""
         rows: dict[Row, dict[int, Vector]] = {}
-        for tenant, facts in self.facts.items():
-            for fact, n in facts.items():
-                for row, moment, vector in tally(fact, tenant):
-                    if not vector:
-                        continue
-                    pane = self.pane_of(moment)
-                    panes = rows.get(row)
-                    if panes is None:
-                        panes = rows[row] = {}
-                    total = panes.get(pane)
-                    if total is None:
-                        total = panes[pane] = {}
-                    for slot, value in vector.items():
-                        total[slot] = total.get(slot, 0) + n * value
+        for tenant, fact, n in self._counted():
+            for row, moment, vector in tally(fact, tenant):
+                if not vector:
+                    continue
+                panes = rows.get(row)
+                if panes is None:
+                    panes = rows[row] = {}
+                pane = self.pane_of(moment)
+                total = panes.get(pane)
+                if total is None:
+                    panes[pane] = {slot: n * value for slot, value in vector.items()}
+                    continue
+                for slot, value in vector.items():
+                    total[slot] = total.get(slot, 0) + n * value
         return rows
 
     def times(self) -> Iterator[tuple[Row, str, int, int, int]]:
         """(row, state, from_ms, to_ms, n) of the closed states of agents."""
-        for tenant, facts in self.facts.items():
-            for fact, n in facts.items():
-                if type(fact) is StateTime:
-                    row: Row = ("agent", tenant, fact.agent, fact.team)
-                    yield row, fact.state, fact.start, fact.end, n
+        for tenant, fact, n in self._counted():
+            if type(fact) is StateTime:
+                row: Row = ("agent", tenant, fact.agent, fact.team)
+                yield row, fact.state, fact.start, fact.end, n
 
-
-def group_of(row: Row) -> str:
-    """What decides a row's board: its team for an agent, its own name otherwise."""
-    kind, tenant, name, *team = row
-    if kind == "agent":
-        return f"team/{tenant}/{team[0]}"
-    return f"{kind}/{tenant}/{name}"
+    def _counted(self) -> Iterator[tuple[str, Fact, int]]:
+        for tenant, (told, taken_back) in self.facts.items():
+            for fact in told.values():
+                yield tenant, fact, 1
+            for fact in taken_back:
+                yield tenant, fact, -1
 
 
 def board_of(row: Row, boards: int) -> int:
-    """The board partition of a row."""
-    return crc32(group_of(row).encode()) % boards
+    """The board partition of a row: its team decides for an agent, its own name otherwise."""
+    if row[0] == "agent":
+        return _board_of("team", row[1], row[3], boards)
+    return _board_of(row[0], row[1], row[2], boards)
+
+
+@lru_cache(16_384)
+def _board_of(kind: str, tenant: str, name: str, boards: int) -> int:
+    return crc32(f"{kind}/{tenant}/{name}".encode()) % boards
 
 
 def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[Any]]]]:
@@ -148,9 +152,12 @@ def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[A
     for row, panes in deltas.vectors().items():
         out = vectors.setdefault(board_of(row, boards), [])
         for pane, vector in panes.items():
-            flat = [x for key, n in vector.items() if n for x in (key, n)]
-            if flat:
-                out.append((row, pane, flat))
+            if 0 in vector.values():
+                left = {key: n for key, n in vector.items() if n}
+                if left:
+                    out.append((row, pane, left))
+            else:
+                out.append((row, pane, vector))
     for time in deltas.times():
         times.setdefault(board_of(time[0], boards), []).append(time)
     parts = {
@@ -178,5 +185,6 @@ def _cut(entries: list[Any]) -> Iterator[list[Any]]:
 
 def _bytes_of(entry: Any) -> int:
     """At most what the entry takes packed: names in UTF-8, whole numbers of 9 bytes."""
-    names = sum(4 * len(name) + 5 for name in entry[0])
-    return names + 9 * (len(entry[2]) if type(entry[2]) is list else 4) + 16
+    names, last = entry[0], entry[2]
+    numbers = 2 * len(last) if type(last) is dict else 4
+    return 4 * len("".join(names)) + 5 * len(names) + 9 * numbers + 16

@@ -34,18 +34,29 @@ class Plan(Struct, frozen=True):
     """What a type of fact is worth by kind of row, and which rows it names."""
 
     is_live: bool
+    many_queues: bool
     has_campaign: bool
     has_agent: bool
     queue: tuple[Adder, ...]
     campaign: tuple[Adder, ...]
     agent: tuple[Adder, ...]
+    campaign_as_queue: bool
+    agent_as_queue: bool
 
 
 def _plan(fact: type[Fact]) -> Plan:
     fields = fact.__struct_fields__
     counts = [count for metric in METRICS for count in metric.counts if count.fact is fact]
     adders = {kind: tuple(c.add for c in counts if kind in c.rows) for kind in ROWS}
-    return Plan(fact in LIVE_FACTS, "campaign" in fields, "agent" in fields, **adders)
+    return Plan(
+        is_live=fact in LIVE_FACTS,
+        many_queues=fact is OpenState,
+        has_campaign="campaign" in fields,
+        has_agent="agent" in fields,
+        campaign_as_queue=adders["campaign"] == adders["queue"],
+        agent_as_queue=adders["agent"] == adders["queue"],
+        **adders,
+    )
 
 
 _PLANS: Final = {fact: _plan(fact) for fact in (*MOMENT_FACTS, *LIVE_FACTS)}
@@ -65,22 +76,22 @@ def tally(
 
     Rows may share a vector: it is only read.
     """
-    kind = type(fact)
-    if kind is StateTime:
+    plan = _PLANS.get(type(fact))
+    if plan is None:  # StateTime
         return []
-    plan = _PLANS[kind]
     moment: int = LIVE
     if not plan.is_live:
         moment = fact.at if attribution == "event" else fact.start
-    queues = fact.queues if kind is OpenState else (fact.queue,)
     worth = _worth(plan.queue, fact)
-    out: list[tuple[Row, int, Vector]] = [
-        (("queue", tenant, queue), moment, worth) for queue in queues if queue is not None
-    ]
+    out: list[tuple[Row, int, Vector]] = []
+    if plan.many_queues:
+        out = [(("queue", tenant, queue), moment, worth) for queue in fact.queues]
+    elif fact.queue is not None:
+        out.append((("queue", tenant, fact.queue), moment, worth))
     if plan.has_campaign and fact.campaign is not None:
-        of_campaign = worth if plan.campaign == plan.queue else _worth(plan.campaign, fact)
+        of_campaign = worth if plan.campaign_as_queue else _worth(plan.campaign, fact)
         out.append((("campaign", tenant, fact.campaign), moment, of_campaign))
     if plan.has_agent and fact.agent is not None:
-        of_agent = worth if plan.agent == plan.queue else _worth(plan.agent, fact)
+        of_agent = worth if plan.agent_as_queue else _worth(plan.agent, fact)
         out.append((("agent", tenant, fact.agent, fact.team), moment, of_agent))
     return out

@@ -152,10 +152,8 @@ class Board:
                 self.reference.restore([one])
                 self.learned.add((one[0], one[1], one[2]))
             self._read_terms()
-        rows, from_agents = self.rows, batch.source.startswith("agents-")
-        for name, pane, flat in batch.vectors:
-            vector = dict(zip(flat[::2], flat[1::2], strict=True))
-            rows.add(name, pane, vector, from_agents=from_agents)
+        rows = self.rows
+        rows.add(batch.vectors, from_agents=batch.source.startswith("agents-"))
         for name, state, start_ms, end_ms, n in batch.times:
             rows.spread(name, state, start_ms, end_ms, n)
         if batch.arrived_ms is not None:

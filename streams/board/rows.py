@@ -5,11 +5,11 @@ sum of its members here, the floor the sum of the queues and of the agents' time
 again from the kept rows when a shard is loaded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cc_stream.counts import BUCKET_BITS, Vector
+from cc_stream.counts import BUCKET_BITS, Vector, add_into
 from cc_stream.leaderboard import LEADERBOARD_WINDOWS
 from cc_stream.metrics import SLOTS
 from cc_stream.metrics.agent_time import OPEN_STATES, STATE_BUCKET, STATE_MS
@@ -18,6 +18,7 @@ from cc_stream.metrics.metric import LIVE_KEPT_MS
 from cc_stream.panes import WINDOWS
 from cc_stream.reference import Terms
 from cc_stream.tally import LIVE
+from cc_stream.tally import Row as Name
 from cc_stream.view import FLOOR_ID, Entity
 from cc_stream.windows import RESOLUTIONS, Windows
 
@@ -73,25 +74,30 @@ class Rows:
         self.all: dict[Entity, Row] = {}
         self.queues: list[Row] = []
         self.members: dict[tuple[str, str], list[Row]] = {}
-        self._by_name: dict[tuple[str, ...], Row] = {}
+        self._by_name: dict[Name, Row] = {}
         self.waiting: list[Row] = []
         self._changed: list[Row] = []
         self._touched: list[Row] = []
 
-    def add(self, name: Sequence[str], pane: int, vector: Vector, *, from_agents: bool) -> None:
-        """Add a vector at a fine pane or LIVE. `from_agents`: told by the agents' timelines.
+    def add(self, vectors: Iterable[tuple[Name, int, Vector]], *, from_agents: bool) -> None:
+        """Add vectors, each at a fine pane or LIVE. `from_agents`: told by the agents' timelines.
 
         What contacts say of an agent is on the floor already, by queue; how many agents serve a
-        queue does not add up.
+        queue does not add up. What a team and the floor are given is added up before.
         """
-        row = self._of(name)
-        self._add(row, pane, vector)
-        if row.team is not None:
-            self._add(row.team, pane, vector)
-            if from_agents and row.floor is not None:
-                self._add(row.floor, pane, vector)
-        elif row.floor is not None and not from_agents:
-            self._add(row.floor, pane, vector)
+        sums: dict[Row, dict[int, Vector]] = {}
+        for name, pane, vector in vectors:
+            row = self._of(name)
+            self._add(row, pane, vector)
+            if row.team is not None:
+                _add_to(sums, row.team, pane, vector)
+                if from_agents and row.floor is not None:
+                    _add_to(sums, row.floor, pane, vector)
+            elif row.floor is not None and not from_agents:
+                _add_to(sums, row.floor, pane, vector)
+        for row, panes in sums.items():
+            for pane, vector in panes.items():
+                self._add(row, pane, vector)
 
     def _add(self, row: Row, pane: int, vector: Vector) -> None:
         if pane == LIVE:
@@ -100,7 +106,7 @@ class Rows:
             row.windows.add(pane, vector)
         self.mark(row)
 
-    def spread(self, name: Sequence[str], state: str, start_ms: int, end_ms: int, n: int) -> None:
+    def spread(self, name: Name, state: str, start_ms: int, end_ms: int, n: int) -> None:
         """Add a closed state of an agent."""
         agent = self._of(name)
         for row in (agent, agent.team, agent.floor):
@@ -160,7 +166,7 @@ class Rows:
                 row.windows.touched.clear()
         self._touched = []
 
-    def restore(self, name: tuple[str, ...], resolution: str, pane: int, packed: bytes) -> None:
+    def restore(self, name: Name, resolution: str, pane: int, packed: bytes) -> None:
         """Take in a stored pane of a kept row; go through `settle` after the last one."""
         self._of(name).windows.restore(resolution, pane, packed)
 
@@ -217,14 +223,13 @@ class Rows:
                     row.windows.set_zone(ZoneInfo(terms.timezone), self.now_ms)
                 self.mark(row)
 
-    def _of(self, name: Sequence[str]) -> Row:
+    def _of(self, name: Name) -> Row:
         """The kept row of this name, made with the rows that it is added to if it is new."""
-        key = tuple(name)
-        row = self._by_name.get(key)
+        row = self._by_name.get(name)
         if row is None:
-            kind, tenant, one, *team = key
+            kind, tenant, one, *team = name
             row = self._row(Entity(tenant, kind, one, team[0] if team else None), is_kept=True)
-            self._by_name[key] = row
+            self._by_name[name] = row
             floor = Entity(tenant, "floor", FLOOR_ID)
             if kind == "queue":
                 self.queues.append(row)
@@ -243,6 +248,17 @@ class Rows:
             windows = Windows(ZoneInfo(terms.timezone), self.now_ms, names)
             row = self.all[entity] = Row(entity, windows, terms, is_kept=is_kept)
         return row
+
+
+def _add_to(sums: dict[Row, dict[int, Vector]], row: Row, pane: int, vector: Vector) -> None:
+    panes = sums.get(row)
+    if panes is None:
+        panes = sums[row] = {}
+    total = panes.get(pane)
+    if total is None:
+        panes[pane] = vector.copy()
+    else:
+        add_into(total, vector)
 
 
 def _add_panes(row: Row, total: Row, part: Callable[[Vector], Vector]) -> None:

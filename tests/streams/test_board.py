@@ -53,7 +53,7 @@ def board(now_ms: int = NOW_MS) -> Board:
 
 
 def waiting(n: int, since_ms: int = NOW_MS) -> tuple[Any, ...]:
-    return (SALES, LIVE, [WAITING.key | since_ms, n])
+    return (SALES, LIVE, {WAITING.key | since_ms: n})
 
 
 def restarted(old: Board, now_ms: int) -> Board:
@@ -76,7 +76,7 @@ def restarted(old: Board, now_ms: int) -> Board:
 
 def test_a_batch_counts_once_and_none_may_be_missing() -> None:
     one = board()
-    offered = (SALES, NOW_MS // 10_000, [OFFERED.key, 1])
+    offered = (SALES, NOW_MS // 10_000, {OFFERED.key: 1})
     one.apply([Sent(0, batch(1, offered)), Sent(1, batch(1, offered)), Sent(2, batch(2, offered))])
     [row] = one.rows.queues
     assert row.windows.sum("5m") == {OFFERED.number: {0: 2}}
@@ -111,7 +111,7 @@ def test_nothing_is_shown_again_while_nothing_happens() -> None:
 def test_agents_are_told_to_the_topic_in_their_turn() -> None:
     one = board()
     agent = ("agent", "default", "ann", "north")
-    one.apply([Sent(0, batch(1, (agent, LIVE, [WAITING.key | NOW_MS, 1])))])
+    one.apply([Sent(0, batch(1, (agent, LIVE, {WAITING.key | NOW_MS: 1})))])
     told = []
     for second in range(2 * TURNS):
         now_ms = NOW_MS + second * SECOND_MS
@@ -128,7 +128,7 @@ def test_agents_are_told_to_the_topic_in_their_turn() -> None:
 def test_what_waits_for_its_time_is_told_before_the_shard_is_let_go_of() -> None:
     one = board()
     agent = ("agent", "default", "ann", "north")
-    one.apply([Sent(0, batch(1, (agent, LIVE, [WAITING.key | NOW_MS, 1])))])
+    one.apply([Sent(0, batch(1, (agent, LIVE, {WAITING.key | NOW_MS: 1})))])
     one.tick(NOW_MS)
     before = one.cut(NOW_MS).writes
     one.hurry()
@@ -141,7 +141,7 @@ def test_what_waits_for_its_time_is_told_before_the_shard_is_let_go_of() -> None
 
 def test_time_alone_shows_the_rolling_windows_that_it_changes() -> None:
     one = board()
-    one.apply([Sent(0, batch(1, (SALES, NOW_MS // 10_000, [OFFERED.key, 1])))])
+    one.apply([Sent(0, batch(1, (SALES, NOW_MS // 10_000, {OFFERED.key: 1})))])
     one.tick(NOW_MS)
     gone = one.tick(NOW_MS + 5 * 60 * SECOND_MS)
     assert gone is not None

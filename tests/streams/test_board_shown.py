@@ -48,12 +48,12 @@ def told_at(number: int, now_ms: int, kind: str, values: list[Any]) -> bytes:
     """The batch of a step."""
     match kind, values:
         case "queue", [age, wait]:
-            keys = [OFFERED.key, 1, ANSWERED_WAITS.key | wait, 1]
+            keys = {OFFERED.key: 1, ANSWERED_WAITS.key | wait: 1}
             return batch(number, (SALES, (now_ms - age) // 10_000, keys))
         case "agent", [agent, age, n]:
-            return batch(number, (agent, (now_ms - age) // 10_000, [HANDLED.key, n]))
+            return batch(number, (agent, (now_ms - age) // 10_000, {HANDLED.key: n}))
         case "waits", [age]:
-            return batch(number, (SALES, LIVE, [WAITING.key | now_ms - age, 1]))
+            return batch(number, (SALES, LIVE, {WAITING.key | now_ms - age: 1}))
         case "state", [agent, state, age, length]:
             return batch(number, times=[(agent, state, now_ms - age - length, now_ms - age, 1)])
         case "terms", [seconds]:
