@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from cc_stream.agent import DEFAULT_MAX_AGE_MS, Agent, StateEntry
 from cc_stream.contact import RANKS
-from cc_stream.contact_log import Change, Contact, unpack
+from cc_stream.contact_log import Change, Contact, Head, unpack
 from cc_stream.events import (
     AGENT_EVENTS,
     REFERENCE_EVENTS,
@@ -132,7 +132,7 @@ class Ledger:
             contact = self.contacts[log] = unpack(contact)
         return contact  # type: ignore[return-value]
 
-    def is_gone(self, contact: Contact) -> bool:
+    def is_gone(self, contact: Contact | Head) -> bool:
         """Whether the log has been let go."""
         grace_ms = self.limits.grace_ms
         age_ms = self.stream_ms.get(contact.source, 0) - contact.last_ms

@@ -242,20 +242,40 @@ def difference(before: Sequence[Fact], after: Sequence[Fact]) -> Change:
     return Change(taken_back, added)
 
 
+class Head(Struct, frozen=True, gc=False, array_like=True):
+    """What decides how long a log is kept, readable without its rows, which come behind it."""
+
+    source: str
+    channel: str | None
+    last_ms: int
+
+
+_decode_head = msgspec.msgpack.Decoder(Head).decode
+_HEAD_ITEMS: Final = len(Head.__struct_fields__)
+
+
 def pack(contact: Contact) -> bytes:
-    """The log at rest, as it lies in memory and in the changelog: its source and its rows."""
-    return _head(contact.source, len(contact.keys)) + contact.rows
+    """The log at rest, as it lies in memory and in the changelog: its head and its rows."""
+    head = _head(len(contact.keys), contact.source, contact.channel, contact.last_ms)
+    return head + contact.rows
 
 
 def unpack(packed: bytes) -> Contact:
     """The log that `pack` wrote."""
-    source, *rows = _decode(packed)
-    return Contact(source, [*map(_entry, rows)], packed[len(_head(source, len(rows))) :])
+    source, channel, last_ms, *rows = _decode(packed)
+    begin = len(_head(len(rows), source, channel, last_ms))
+    return Contact(source, [*map(_entry, rows)], packed[begin:])
 
 
-def _head(source: str, count: int) -> bytes:
-    """What comes before the rows: the beginning of a list, and its first item."""
-    return _list_of(count + 1) + _encode(source)
+def head_of(packed: bytes) -> Head:
+    """The head of a log that `pack` wrote."""
+    return _decode_head(packed)
+
+
+def _head(rows: int, source: str, channel: str | None, last_ms: int) -> bytes:
+    """What comes before the rows: the beginning of a list, and its first items."""
+    first = _encode((source, channel, last_ms))[1:]
+    return _list_of(_HEAD_ITEMS + rows) + first
 
 
 def _list_of(count: int) -> bytes:

@@ -16,7 +16,6 @@ from cc_stream.facts import (
     Attribution,
     Fact,
     OpenState,
-    StateTime,
 )
 from cc_stream.metrics import METRICS
 from cc_stream.metrics.metric import ROWS

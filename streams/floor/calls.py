@@ -8,7 +8,7 @@ import orjson
 
 from cc_stream import contact_log
 from cc_stream.admit import Admitted, Verdict, admit_call
-from cc_stream.contact_log import Contact
+from cc_stream.contact_log import Contact, Head
 from cc_stream.contact_record import contact_record
 from cc_stream.events import Event
 from cc_stream.facts import Reported
@@ -58,9 +58,11 @@ class Calls(Intake):
             writes.append(Write(self.changelog, self.partition, key_of_state(LOG, *log), packed))
             if contact.has_closed:
                 writes.append(self._record(log, contact))
-            self._expires(log, contact)
-            self.at_hand[log] = None
-            self.at_hand.move_to_end(log)
+            if log in self.at_hand:
+                self.at_hand.move_to_end(log)
+            else:
+                self.at_hand[log] = None
+                self._expires(log, contact)
         self.touched.clear()
         for log in self.reports:
             packed = pack(self.ledger.reported[log])
@@ -87,31 +89,31 @@ class Calls(Intake):
             if type(contact) is Contact:
                 contacts[log] = contact_log.pack(contact)
 
-    def _expires(self, log: tuple[str, str], contact: Contact) -> None:
+    def _expires(self, log: tuple[str, str], contact: Contact | Head, first: int = 0) -> None:
+        """Look at the log in the step when it would be gone by what is known now, or in `first`."""
         keep_ms = self.ledger.keep_ms(contact.channel)
         if keep_ms is not None:
-            step = (contact.last_ms + keep_ms) // SWEEP_STEP_MS + 1
+            step = max(first, (contact.last_ms + keep_ms) // SWEEP_STEP_MS + 1)
             self.expiring.setdefault(step, set()).add(log)
 
     def _sweep(self) -> list[Write]:
         """Let go of the logs that admission treats as gone; only memory depends on when."""
-        now = self.ledger.latest_ms // SWEEP_STEP_MS
+        ledger = self.ledger
+        now = ledger.latest_ms // SWEEP_STEP_MS
         writes = []
         for step in [step for step in self.expiring if step <= now]:
             for log in self.expiring.pop(step):
-                contact = self.ledger.opened(log)
+                contact = ledger.contacts.get(log)
                 if contact is None:
                     continue
-                if self.ledger.is_gone(contact):
-                    del self.ledger.contacts[log]
+                known = contact_log.head_of(contact) if isinstance(contact, bytes) else contact
+                if ledger.is_gone(known):
+                    del ledger.contacts[log]
                     self.at_hand.pop(log, None)
                     key = key_of_state(LOG, *log)
                     writes.append(Write(self.changelog, self.partition, key, None))
                 else:
-                    keep_ms = self.ledger.keep_ms(contact.channel) or 0
-                    self.at_hand[log] = None
-                    again = max(now + 1, (contact.last_ms + keep_ms) // SWEEP_STEP_MS + 1)
-                    self.expiring.setdefault(again, set()).add(log)
+                    self._expires(log, known, now + 1)
         return writes
 
     def restore(
