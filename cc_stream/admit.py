@@ -169,18 +169,19 @@ def admit_call(
     contact_id = data.contact_id
     if ledger.partition is not None and key != contact_id.encode():
         return Refused("key_mismatch", "$.data.contact_id")
-    time_ms = to_ms(event.time)
-    refused = _out_of_time(ledger, event.source, time_ms, broker_ms)
+    source, time_ms = event.source, to_ms(event.time)
+    refused = _out_of_time(ledger, source, time_ms, broker_ms)
     if refused is not None:
         return refused
     log = (event.tenant, contact_id)
     entry = _entry(ledger, event, rank, time_ms)
     contact = ledger.opened(log)
     if contact is None or ledger.is_gone(contact):
-        return _open_log(ledger, log, event.source, entry)
-    if entry.key in contact.keys:
-        return _repeat(ledger, log, contact, entry, event.source)
-    if len(contact.keys) >= SHORT_LOG and _is_full(contact):
+        return _open_log(ledger, log, source, entry)
+    keys = contact.keys
+    if entry.key in keys:
+        return _repeat(ledger, log, contact, entry, source)
+    if len(keys) >= SHORT_LOG and _is_full(contact):
         return Refused("log_full", "$.data.contact_id", "more than a contact can have")
     return Admitted(log, contact.add(entry))
 

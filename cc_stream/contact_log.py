@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from cc_stream.contact import RANKS, STEPS, facts_of, nothing, place_outcomes, read
+from cc_stream.contact import RANKS, STEPS, Story, facts_of, nothing, place_outcomes, read
 from cc_stream.events import CONTACT_EVENTS, Data
 from cc_stream.facts import Fact
 from cc_stream.segment import (
@@ -88,13 +88,20 @@ class Contact:
     def __init__(self, source: str, entries: Sequence[Entry] = (), packed: bytes = b"") -> None:
         """`entries` in the order of `place`; `packed` are their rows, if these are known."""
         self.source = source
+        self._fresh: tuple[Entry, ...]
+        self._last: tuple[int, ...]
         self._begin(entries, packed)
 
     def _begin(self, entries: Sequence[Entry], packed: bytes = b"") -> None:
+        if not entries:  # how every contact begins
+            self._packed, self._fresh, self._last = b"", (), ()
+            self.first_ms = self.revision = 0
+            self.keys, self.has_closed, self.story = [], False, Story()
+            return
         self._packed = packed
         self._fresh = () if packed else tuple(entries)
-        self._last: tuple[int, ...] = place(entries[-1]) if entries else ()
-        self.first_ms = entries[0].time_ms if entries else 0
+        self._last = place(entries[-1])
+        self.first_ms = entries[0].time_ms
         self.keys = [entry.key for entry in entries]
         self.revision = sum(1 + entry.revision for entry in entries)
         self.has_closed = any(entry.rank in _CLOSING for entry in entries)
@@ -122,7 +129,7 @@ class Contact:
     def rows(self) -> bytes:
         """The entries as they are packed, one after the other."""
         if self._fresh:
-            self._packed += b"".join([_row(entry) for entry in self._fresh])
+            self._packed = b"".join([self._packed, *map(_row, self._fresh)])
             self._fresh = ()
         return self._packed
 
@@ -140,7 +147,8 @@ class Contact:
             self._fresh += (entry,)
             self.keys.append(entry.key)
             self.revision += 1 + entry.revision
-            self.has_closed = self.has_closed or entry.rank in _CLOSING
+            if entry.rank in _CLOSING:
+                self.has_closed = True
             return self._advance(entry)
         entries = self.entries
         insort(entries, entry, key=place)

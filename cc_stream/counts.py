@@ -43,6 +43,9 @@ class Slot(Struct, frozen=True):
 
 def add_into(total: Vector, change: Mapping[int, int], sign: int = 1) -> None:
     """Add `sign` × `change` to `total` in place; what becomes 0 is removed."""
+    if not total and sign == 1:
+        total.update(change)
+        return
     for key, n in change.items():
         new = total.get(key, 0) + sign * n
         if new:

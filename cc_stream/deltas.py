@@ -103,16 +103,17 @@ class Deltas:
         """Row → pane → vector; entries may be 0."""
         rows: dict[Row, dict[int, Vector]] = {}
         for tenant, fact, n in self._counted():
-            for row, moment, vector in tally(fact, tenant):
-                if not vector:
-                    continue
+            moment, worth = tally(fact, tenant)
+            if not worth:
+                continue
+            pane = self.pane_of(moment)
+            for row, vector in worth:
                 panes = rows.get(row)
                 if panes is None:
                     panes = rows[row] = {}
-                pane = self.pane_of(moment)
                 total = panes.get(pane)
                 if total is None:
-                    panes[pane] = {slot: n * value for slot, value in vector.items()}
+                    panes[pane] = vector.copy() if n > 0 else {k: -v for k, v in vector.items()}
                     continue
                 for slot, value in vector.items():
                     total[slot] = total.get(slot, 0) + n * value

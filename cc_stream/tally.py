@@ -70,27 +70,29 @@ def _worth(adders: tuple[Adder, ...], fact: Fact) -> Vector:
 
 def tally(
     fact: Any, tenant: str, attribution: Attribution = "event"
-) -> list[tuple[Row, int, Vector]]:
-    """(row, moment in ms or LIVE, vector) of a fact; StateTime has none, it spreads over panes.
+) -> tuple[int, list[tuple[Row, Vector]]]:
+    """(moment in ms or LIVE, what a fact is worth by row); StateTime is spread over panes instead.
 
-    Rows may share a vector: it is only read.
+    Rows may share a vector: it is only read. None is empty.
     """
+    rows: list[tuple[Row, Vector]] = []
     plan = _PLANS.get(type(fact))
     if plan is None:  # StateTime
-        return []
-    moment: int = LIVE
-    if not plan.is_live:
-        moment = fact.at if attribution == "event" else fact.start
+        return LIVE, rows
     worth = _worth(plan.queue, fact)
-    out: list[tuple[Row, int, Vector]] = []
-    if plan.many_queues:
-        out = [(("queue", tenant, queue), moment, worth) for queue in fact.queues]
-    elif fact.queue is not None:
-        out.append((("queue", tenant, fact.queue), moment, worth))
+    if worth:
+        if plan.many_queues:
+            rows = [(("queue", tenant, queue), worth) for queue in fact.queues]
+        elif fact.queue is not None:
+            rows.append((("queue", tenant, fact.queue), worth))
     if plan.has_campaign and fact.campaign is not None:
         of_campaign = worth if plan.campaign_as_queue else _worth(plan.campaign, fact)
-        out.append((("campaign", tenant, fact.campaign), moment, of_campaign))
+        if of_campaign:
+            rows.append((("campaign", tenant, fact.campaign), of_campaign))
     if plan.has_agent and fact.agent is not None:
         of_agent = worth if plan.agent_as_queue else _worth(plan.agent, fact)
-        out.append((("agent", tenant, fact.agent, fact.team), moment, of_agent))
-    return out
+        if of_agent:
+            rows.append((("agent", tenant, fact.agent, fact.team), of_agent))
+    if plan.is_live:
+        return LIVE, rows
+    return fact.at if attribution == "event" else fact.start, rows

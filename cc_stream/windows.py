@@ -69,14 +69,16 @@ class Windows:
     def add(self, pane: int, vector: Vector) -> None:
         """Add to the moment of a fine pane."""
         age = self.end - 1 - pane
-        totals = []
-        if age < FINE_KEPT:
-            self.fine.add(pane, vector)
-            self.touched.add(("fine", pane))
-            if age >= 0:
-                totals = [total for name, total in self._rolling.items() if age < PANES[name]]
-        if self._add_coarse(pane // FINE_PER_COARSE, vector):
-            totals.append(self._day_sum)
+        is_today = self._add_coarse(pane // FINE_PER_COARSE, vector)
+        if age >= FINE_KEPT:
+            if is_today:
+                add_into_parts(self._day_sum, vector)
+            return
+        self.fine.add(pane, vector)
+        self.touched.add(("fine", pane))
+        totals = [self._day_sum] if is_today else []
+        if age >= 0:
+            totals += [total for name, total in self._rolling.items() if age < PANES[name]]
         add_into_each(totals, vector)
 
     def _add_coarse(self, pane: int, vector: Vector) -> bool:

@@ -42,9 +42,8 @@ class Book:
                 row: Row = ("agent", tenant, fact.agent, fact.team)
                 self.times.setdefault(row, []).append(fact)
                 continue
-            for row, moment, vector in tally(fact, tenant, attribution):
-                if not vector:
-                    continue
+            moment, worth = tally(fact, tenant, attribution)
+            for row, vector in worth:
                 if moment == LIVE:
                     add_into(self.open.setdefault(row, {}), vector)
                 else:

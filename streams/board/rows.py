@@ -86,8 +86,9 @@ class Rows:
         queue does not add up. What a team and the floor are given is added up before.
         """
         sums: dict[Row, dict[int, Vector]] = {}
+        known = self._by_name
         for name, pane, vector in vectors:
-            row = self._of(name)
+            row = known.get(name) or self._of(name)
             self._add(row, pane, vector)
             if row.team is not None:
                 _add_to(sums, row.team, pane, vector)
@@ -104,7 +105,8 @@ class Rows:
             row.windows.add_live(vector)
         else:
             row.windows.add(pane, vector)
-        self.mark(row)
+        if not (row.is_changed and row.is_touched):
+            self.mark(row)
 
     def spread(self, name: Name, state: str, start_ms: int, end_ms: int, n: int) -> None:
         """Add a closed state of an agent."""

@@ -83,6 +83,7 @@ class Intake:
         self.deltas.fine_from_ms = records[0].timestamp - FINE_FOR_MS
         kinds: dict[type, int] = dict.fromkeys(KINDS, 0)
         refused: Counter[str] = Counter()
+        take = self.deltas.take
         for record, outcome in zip(records, outcomes, strict=True):
             verdict = (
                 outcome if type(outcome) is Refused else self._admit(cast("Event", outcome), record)
@@ -90,7 +91,9 @@ class Intake:
             kind = type(verdict)
             kinds[kind] += 1
             if kind is Admitted:
-                self._count(cast("Admitted", verdict))
+                admitted = cast("Admitted", verdict)
+                take(admitted.change, admitted.log[0])
+                self._touched(admitted)
             elif kind is Refused:
                 refused[cast("Refused", verdict).rule] += 1
                 self._bury(dead_letter(cast("Refused", verdict), record))
@@ -98,6 +101,7 @@ class Intake:
                 self.learned.add(self.ledger.reference.entity_of(outcome))
             if record.headers and kind is not Refused:
                 self._bury(closed_letter(record))
+        self.admitted += kinds[Admitted]
         self._arrived(records[-1].timestamp, something=kinds[Admitted] > 0)
         self.dirty = True
         by_kind = Counter({kind.__name__: n for kind, n in kinds.items() if n})
@@ -106,11 +110,6 @@ class Intake:
 
     def _admit(self, event: Event, record: Record) -> Verdict:
         raise NotImplementedError
-
-    def _count(self, verdict: Admitted) -> None:
-        self.admitted += 1
-        self.deltas.take(verdict.change, verdict.log[0])
-        self._touched(verdict)
 
     def _touched(self, verdict: Admitted) -> None:
         raise NotImplementedError
