@@ -21,7 +21,7 @@ from streams.takeover import Takeover
 
 log: Final = logging.getLogger(__name__)
 
-FLUSHES_PER_SECOND: Final = 60
+FLUSHES_PER_SECOND: Final = 40
 """A transaction costs 1.5-1.8 ms of CPU: a worker with many dirty shards flushes less often."""
 LOOK_SECONDS: Final = 0.1
 """How often shards are looked at that nothing was given to: alerts and views go with time."""
