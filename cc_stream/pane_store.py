@@ -98,13 +98,14 @@ class Panes:
         is_there = index < len(self._numbers) and self._numbers[index] == pane
         if total is None:
             return self._closed[index] if is_there else None
-        if is_there:
+        packed = pack(total) if total else None
+        if is_there and packed is not None:
+            self._closed[index] = packed
+        elif is_there:
             del self._numbers[index], self._closed[index]
-        if not total:
-            return None
-        packed = pack(total)
-        self._numbers.insert(index, pane)
-        self._closed.insert(index, packed)
+        elif packed is not None:
+            self._numbers.insert(index, pane)
+            self._closed.insert(index, packed)
         return packed
 
     def put(self, pane: int, packed: bytes) -> None:
