@@ -23,6 +23,8 @@ log: Final = logging.getLogger(__name__)
 
 FLUSHES_PER_SECOND: Final = 40
 """A transaction costs 1.5-1.8 ms of CPU: a worker with many dirty shards flushes less often."""
+CATCHING_UP_FLUSH_SECONDS: Final = 2.0
+"""A shard that is far behind flushes so often: more is combined, and nobody waits for it."""
 LOOK_SECONDS: Final = 0.1
 """How often shards are looked at that nothing was given to: alerts and views go with time."""
 STEP_SECONDS: Final = 0.01
@@ -212,20 +214,27 @@ class Owner:
 
         The more shards are dirty, the longer it is until the next time of each.
         """
-        due: dict[TopicPartition, float] = {}
+        flushed: dict[TopicPartition, float] = {}
         news = self.news()
         while not self.closing:
             news.clear()
             started, now = time.monotonic(), now_ms()
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
-            apart = len(dirty) / FLUSHES_PER_SECOND
+            soonest = started + LOOK_SECONDS
             for tp, shard in dirty:
-                if due.get(tp, 0.0) <= started and not shard.is_flushing:
-                    due[tp] = started + max(self.flush_seconds[shard.stage.name], apart)
+                wait = self._flush_wait(shard, len(dirty))
+                if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:
+                    flushed[tp] = started
                     self._spawn(self._flush(tp, shard, now))
-            soonest = min((due[tp] for tp, _ in dirty), default=started + LOOK_SECONDS)
+                soonest = min(soonest, flushed.get(tp, 0.0) + wait)
             await asyncio.sleep(max(0.0, started + STEP_SECONDS - time.monotonic()))
             await heard(news, soonest - time.monotonic())
+
+    def _flush_wait(self, shard: Shard, dirty: int) -> float:
+        """How long it is at least from one flush of a shard to the next."""
+        if shard.is_catching_up():
+            return CATCHING_UP_FLUSH_SECONDS
+        return max(self.flush_seconds[shard.stage.name], dirty / FLUSHES_PER_SECOND)
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:

@@ -33,6 +33,9 @@ log: Final = logging.getLogger(__name__)
 FLUSH_TIMEOUT_SECONDS: Final = 30.0
 CHUNK: Final = 256
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
+FED_SECONDS: Final = 0.05
+BEHIND_SECONDS: Final = 5.0
+"""A shard that is fed with records of this age is catching up."""
 IDLE_SECONDS: Final = 2.0
 """A shard that has not moved for so long is looked at: are there records that it should have?"""
 MARKERS: Final = 8
@@ -255,6 +258,10 @@ class Shard:
         """How long ago the last record that was applied had reached the broker."""
         last = self._last
         return 0.0 if last is None else max(0.0, time.time() - last.timestamp_ms / 1000)
+
+    def is_catching_up(self) -> bool:
+        """Whether it is being fed with what had reached the broker long ago."""
+        return self.idle_seconds() < FED_SECONDS and self.delay_seconds() > BEHIND_SECONDS
 
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""

@@ -57,6 +57,9 @@ class Flushed:
     def is_dirty(self, _now_ms: int) -> bool:
         return True
 
+    def is_catching_up(self) -> bool:
+        return False
+
     async def flush(self, _now_ms: int) -> None:
         self.flushes += 1
         if self.hangs:
