@@ -100,6 +100,7 @@ REPEATED: Final = Repeated()
 LEARNED: Final = Learned()
 IGNORED: Final = Ignored()
 WRONG_PARTITION: Final = Refused("wrong_partition", "", "the key belongs to another partition")
+FORGOTTEN: Final = Refused("late", "$.time", "before what is kept of this agent")
 
 
 class Ledger:
@@ -354,13 +355,13 @@ def _admit_state(
             return REPEATED
         if ledger.limits.grace_ms is not None:
             oldest_ms = ledger.stream_ms[event.source] - ledger.limits.grace_ms
-            since_ms = max(since_ms, oldest_ms, agent.kept_from_ms)
+            since_ms = min(max(since_ms, oldest_ms, agent.kept_from_ms), time_ms)
     elif since_ms < time_ms:
         refused = _late(ledger, event.source, since_ms)
         if refused is not None:
             return refused
     if since_ms < agent.kept_from_ms:
-        return Refused("late", "$.time", "before what is kept of this agent")
+        return FORGOTTEN
     entry = StateEntry(
         since_ms, int(event.sequence), identity(event), event.revision, data.state, team, queues
     )
@@ -378,5 +379,7 @@ def _file_state(
     if entry.revision == known.revision:
         same = (entry.time_ms, entry.state) == (known.time_ms, known.state)
         return REPEATED if same else Refused("id_conflict", "$.id", "other content")
+    if known.time_ms < agent.kept_from_ms:
+        return FORGOTTEN
     refused = _late(ledger, event.source, min(known.time_ms, entry.time_ms))
     return refused or Admitted(log, agent.replace(known, entry))

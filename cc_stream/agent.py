@@ -98,8 +98,8 @@ class Agent:
     """The timeline of one agent.
 
     `kept_from_ms`: what happened before is counted and forgotten but for the state that was in
-    force then; an event from before it comes too late. `forgotten` collects the keys of what was
-    dropped, for whoever keeps the timeline elsewhere too.
+    force just before; an event from before it, or one that revises such, comes too late.
+    `forgotten` collects the keys of what was dropped, for whoever keeps the timeline elsewhere too.
     """
 
     __slots__ = ("_known", "_told", "entries", "forgotten", "id", "kept_from_ms", "max_age_ms")
@@ -170,17 +170,17 @@ class Agent:
         return difference(before, self._facts(base))
 
     def forget_before(self, ms: int) -> None:
-        """Drop what is older but for the state in force at `ms`.
+        """Drop what is older but for the state in force just before `ms`.
 
-        Changes no fact that a later event could change, and none that counts.
+        Changes no fact that an event of `ms` or later could change, and none that counts.
         """
-        base = self._base(ms)
+        base = self._base(ms - 1)  # a state that began at `ms` may be revised: what was before it?
         if base:
             for entry in self.entries[:base]:
                 self.forgotten.append(entry.key)
                 self._known.pop(entry.key, None)
             del self.entries[:base]
-            self.kept_from_ms = self.entries[0].time_ms
+            self.kept_from_ms = self.entries[0].time_ms + 1
 
     def _base(self, ms: int) -> int:
         """The first entry that still matters after `ms`."""

@@ -121,18 +121,36 @@ def _agent_event(draw: st.DrawFn) -> Event:
     team = draw(st.sampled_from([None, None, "north", "south"]))
     served = draw(st.sampled_from([None, ("sales",), ("sales", "tech")]))
     since = EPOCH + timedelta(milliseconds=draw(moments))
+    source = draw(st.sampled_from(["/test", "/test", "/other"]))
     if draw(st.sampled_from([True, False, False])):
         snapshot = ev.AgentSnapshot(AGENT, state, since, team=team, queues=served)  # type: ignore[arg-type]
-        return _event(draw, ev.AgentSnapshotEvent, snapshot)
+        return replace(_event(draw, ev.AgentSnapshotEvent, snapshot), source=source)
     changed = ev.AgentStateChanged(AGENT, state, team=team, queues=served)  # type: ignore[arg-type]
-    return _event(draw, ev.AgentStateChangedEvent, changed)
+    return replace(_event(draw, ev.AgentStateChangedEvent, changed), source=source)
+
+
+def state_at(ms: int, id_: str, state: str, *, revision: int = 0, source: str = "/test") -> Event:
+    """The agent changed the state so long after the beginning."""
+    time = EPOCH + timedelta(milliseconds=BEGIN_MS + ms)
+    data = ev.AgentStateChanged(AGENT, state)  # type: ignore[arg-type]
+    return ev.AgentStateChangedEvent(id=id_, source=source, time=time, revision=revision, data=data)
+
+
+def snapshot_at(
+    ms: int, id_: str, state: str, *, revision: int = 0, source: str = "/test"
+) -> Event:
+    """The agent is seen in a state so long after the beginning, and has been from the beginning."""
+    begin = EPOCH + timedelta(milliseconds=BEGIN_MS)
+    time = begin + timedelta(milliseconds=ms)
+    data = ev.AgentSnapshot(AGENT, state, begin)  # type: ignore[arg-type]
+    return ev.AgentSnapshotEvent(id=id_, source=source, time=time, revision=revision, data=data)
 
 
 def _one_content_a_revision(feed: list[Event]) -> list[Event]:
     """The same id and revision twice with other content is a conflict; the first one stays."""
-    kept: dict[tuple[str, int], Event] = {}
+    kept: dict[tuple[str, str, int], Event] = {}
     for event in feed:
-        kept.setdefault((event.id, event.revision), event)
+        kept.setdefault((event.source, event.id, event.revision), event)
     return list(kept.values())
 
 

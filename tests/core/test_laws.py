@@ -13,8 +13,8 @@ from cc_stream.admit import Admitted, Ledger, Limits, Verdict, admit_agent, admi
 from cc_stream.contact_log import Contact, pack, unpack
 from cc_stream.contact_record import contact_record
 from cc_stream.counts import BUCKET_BITS, add_into, join, parts, total_of
-from cc_stream.events import Event
-from cc_stream.facts import Fact, StateTime
+from cc_stream.events import Event, Refused
+from cc_stream.facts import Fact
 from cc_stream.panes import (
     COARSE_MS,
     FINE_MS,
@@ -33,6 +33,8 @@ from tests.core.events_of import (
     agent_feeds,
     contact_feeds,
     lives,
+    snapshot_at,
+    state_at,
     state_feeds,
 )
 
@@ -162,13 +164,49 @@ def test_the_order_of_states_changes_nothing(feed: list[Event], rnd: random.Rand
 @given(agent_feeds, shuffles)
 @settings(max_examples=300)
 def test_what_an_agent_forgets_stays_counted(feed: list[Event], rnd: random.Random) -> None:
-    events = rough(feed, rnd)
+    assert_forgotten_stays_counted(rough(feed, rnd))
+
+
+def assert_forgotten_stays_counted(events: list[Event]) -> None:
     into = Collected(SHORT)
     reader = Reader(into)
     for event in events:
         reader.take_agent(event)
     known = Counter(fact for _, fact in facts(into))
-    assert _lasting(Sum(state, SHORT).feed(events).facts) == _lasting(known)
+    assert Sum(state, SHORT).feed(events).facts == known
+
+
+def test_the_first_state_that_may_be_revised_goes_on_the_one_before_it() -> None:
+    assert_forgotten_stays_counted(
+        [
+            state_at(0, "1", "available"),
+            snapshot_at(22_500, "0", "break"),  # counts from 2.5 s on, the oldest moment
+            snapshot_at(22_500, "0", "available", revision=1),
+        ]
+    )
+
+
+def test_what_one_source_made_forgotten_another_cannot_revise() -> None:
+    line = [
+        state_at(0, "1", "available", source="/other"),
+        state_at(2_500, "0", "break", source="/other"),
+        state_at(60_000, "2", "ringing"),
+        state_at(2_500, "0", "available", revision=1, source="/other"),
+    ]
+    assert_forgotten_stays_counted(line)
+    ledger = Ledger(SHORT)
+    *_, verdict = [state(ledger, event) for event in line]
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "late"
+
+
+def test_an_old_snapshot_of_another_source_says_nothing_of_later() -> None:
+    ledger = Ledger(SHORT)
+    for ms, told in [(0, "offline"), (30_000, "available"), (60_000, "ringing")]:
+        state(ledger, state_at(ms, told, told))
+    verdict = state(ledger, snapshot_at(20_000, "4", "break", source="/other"))
+    assert isinstance(verdict, Refused)
+    assert verdict.rule == "late"
 
 
 @given(state_feeds, shuffles, st.integers(-5_000, 110_000))
@@ -182,13 +220,6 @@ def test_the_state_in_force_is_that_of_the_whole_timeline(
         ]
         in_force = agent.at(BEGIN_MS + after_ms)
         assert (in_force and in_force.entry.state) == (whole[-1].entry.state if whole else None)
-
-
-def _lasting(counted: Counter[Fact]) -> Counter[Fact]:
-    """Without states of no length: they count nothing, and at equal times may be forgotten."""
-    return Counter(
-        {f: n for f, n in counted.items() if not (isinstance(f, StateTime) and f.start == f.end)}
-    )
 
 
 @given(contact_feeds, agent_feeds, shuffles)
