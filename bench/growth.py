@@ -17,6 +17,7 @@ from typing import Final
 from bench.inputs import Input, simulated
 from bench.line import Line, Rec, records_of
 from bench.place import Place, child
+from streams.interpreter import tune_interpreter
 
 AGENTS: Final = (10, 100, 1_000, 10_000)
 HOURS: Final = (1, 8, 24)
@@ -96,6 +97,6 @@ def measured() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 100)  # as the worker
+    tune_interpreter()
     assert all(one < other for one, other in pairwise(HOURS))
     print(json.dumps(measured()))

@@ -6,7 +6,6 @@ changelogs, contact records, dead letters, the deltas topic, and everything that
 """
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -24,6 +23,7 @@ from cc_stream.installation import topics_of
 from cc_stream.reference import DEFAULT_TERMS
 from streams.board.rows import Rows
 from streams.floor.intake import FINE_FOR_MS
+from streams.interpreter import tune_interpreter
 
 FLUSH_SECONDS: Final = 0.1
 HISTORY: Final = True
@@ -100,6 +100,6 @@ def _pass_on(deltas: Deltas, boards: list[Rows]) -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 100)  # as the worker
+    tune_interpreter()
     arguments = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     print(json.dumps(asyncio.run(consume(*arguments))))

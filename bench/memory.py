@@ -27,6 +27,7 @@ from cc_stream.telemetry import Telemetry
 from cc_stream.topics import topics
 from streams.board import Board
 from streams.floor import Calls, Plan
+from streams.interpreter import tune_interpreter
 
 CONTACTS: Final = 200_000
 WARM: Final = 1_000
@@ -138,6 +139,6 @@ def agents(path: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 100)  # as the worker
+    tune_interpreter()
     measured = contacts() if sys.argv[1] == "contacts" else agents(Path(sys.argv[2]))
     print(json.dumps(measured))

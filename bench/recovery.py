@@ -6,7 +6,6 @@ many agents as it takes. All shards are taken at once, as after a start.
 """
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -24,6 +23,7 @@ from cc_stream.installation import topics_of
 from cc_stream.panes import COARSE_MS, FINE_PER_COARSE
 from cc_stream.telemetry import Telemetry
 from streams.app import create_worker
+from streams.interpreter import tune_interpreter
 from streams.stage import POSITION_KEY, Write
 
 RECORDS: Final = 1_000_000
@@ -129,7 +129,7 @@ async def _nowhere(_tp: TopicPartition, _offset: int) -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 100)  # as the worker
+    tune_interpreter()
     asked = load_settings(
         broker=sys.argv[1],
         app_id=sys.argv[2],

@@ -22,6 +22,7 @@ from bench.place import BenchError, Place, child
 from cc_stream.sinks.prometheus import PrometheusSink
 from cc_stream.sinks.sink import Update
 from cc_stream.telemetry import Telemetry
+from streams.interpreter import tune_interpreter
 
 if TYPE_CHECKING:
     from cc_stream.view import View
@@ -127,5 +128,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "get":
         print(_get(sys.argv[2]))
     else:
-        gc.set_threshold(100_000, 50, 100)  # as the worker
+        tune_interpreter()
         print(json.dumps(asyncio.run(measured(int(sys.argv[1])))))

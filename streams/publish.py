@@ -103,8 +103,9 @@ class Publisher:
         """Tell for ever of agents and the floor: some of each board whose time has come."""
         while not self.owner.closing:
             started = time.monotonic()
-            reading = [await self._publish_agents(partition) for partition in self.known]
-            await asyncio.sleep(self.rest_seconds(time.monotonic() - started, sum(reading)))
+            reading = sum([await self._publish_agents(partition) for partition in self.known])
+            rest = self.rest_seconds(time.monotonic() - started, reading)
+            await asyncio.sleep(rest if reading else LOOK_SECONDS)
 
     def rest_seconds(self, spent: float, reading: float) -> float:
         """How long nothing is shown after a pass of so long, so much of it reading boards."""

@@ -5,7 +5,6 @@ flush, commit, leave the group and end with code 0 within 10 s.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from cc_stream.telemetry import Telemetry
 from cc_stream.topics import check
 from streams.app import create_worker
 from streams.driver import run
+from streams.interpreter import tune_interpreter
 from streams.seldom import Seldom
 
 log: Final = logging.getLogger(__name__)
@@ -58,11 +58,7 @@ async def _check_topics(settings: Settings) -> None:
 
 
 def _run(settings: Settings) -> int:
-    # Batches of events are many small objects that live shortly: collect less often, and so
-    # often that no collection of young ones holds the loop for long (measured: 0.9 µs each).
-    gc.set_threshold(20_000, 50, 100)
-    # A page that is rendered in its thread gives the loop its turn back sooner.
-    sys.setswitchinterval(0.0005)
+    tune_interpreter()
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, force=True)
     logging.getLogger("aiokafka").addFilter(Seldom())

@@ -5,7 +5,6 @@ is still to be committed then are the boards' windows, a second's worth.
 """
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -26,6 +25,7 @@ from cc_stream.topics import Topic, provision
 from streams.broker import Broker
 from streams.driver import GroupSettings, create_app
 from streams.driver import run as run_app
+from streams.interpreter import tune_interpreter
 from streams.owner import Owner
 from streams.shard import Shard
 
@@ -118,5 +118,5 @@ def main(bootstrap: str, name: str, panes: Path) -> int:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 100)  # as the worker
+    tune_interpreter()
     sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

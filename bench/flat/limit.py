@@ -5,7 +5,6 @@ through the same packing, in one process, ten times a second.
 """
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -18,6 +17,7 @@ from bench.flat.calls import FULL, check, dump, provide
 from bench.flat.core import Batch, Combined, Panes, calls_of, decode, encode
 from bench.inputs import PARTITIONS, Input
 from bench.place import Place, child
+from streams.interpreter import tune_interpreter
 
 FLUSH_SECONDS: Final = 0.1
 
@@ -71,5 +71,5 @@ async def consume(bootstrap: str, path: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 100)  # as the worker
+    tune_interpreter()
     print(json.dumps(asyncio.run(consume(sys.argv[1], Path(sys.argv[2])))))
