@@ -5,12 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cc_stream.local.folder import downloads_folder
 from cc_stream.local.kafka import KafkaServer
 from cc_stream.local.redis import RedisServer
 
 REPOSITORY = Path(__file__).parent.parent
+
+# A machine that stalls for a second says nothing of an example.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
