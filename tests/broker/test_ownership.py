@@ -34,6 +34,12 @@ def offered(floor: Floor) -> object:
     return floor.metrics("queue", "sales").get("offered")
 
 
+def on_floor(floor: Floor) -> int:
+    """What is offered on the floor today, which is shown after the queues."""
+    parts = [v for v in floor.views() if (v.entity.kind, v.window) == ("floor", "today")]
+    return sum(int(str(part.metrics["offered"])) for part in parts)
+
+
 def takeover(floor: Floor, worker: Worker) -> dict[str, float]:
     """The longest takeover of a calls shard that its log tells, by step."""
     told = [
