@@ -37,9 +37,9 @@ async def _consumer(self: Any, *args: Any, **options: Any) -> Any:
 
 
 async def _fetcher(_self: Any, *_args: Any, **_options: Any) -> NoReturn:
-    """The consumer's thread fails."""
+    """The consumer fails."""
     await asyncio.sleep(0)
-    raise RuntimeError("the consumer's thread fails")
+    raise RuntimeError("the consumer fails")
 
 
 async def _ended(_self: Any) -> None:

@@ -132,7 +132,7 @@ def test_an_owner_that_was_asleep_is_refused_by_kafka_and_its_views_by_redis(
         floor.workers.append(second)
         second.start()
         wait_for(lambda: floor.owned(second) == floor.shards, 40)
-        wait_for(lambda: offered(floor) == 200, 30)
+        wait_for(lambda: offered(floor) == on_floor(floor) == 200, 30)
         written = views(floor)
 
         os.kill(first.pid, signal.SIGCONT)
@@ -140,11 +140,13 @@ def test_an_owner_that_was_asleep_is_refused_by_kafka_and_its_views_by_redis(
         def is_refused() -> bool:
             for name, view in views(floor).items():
                 assert view.order >= written[name].order, name
-                assert view.metrics == written[name].metrics, name
+                if view.order == written[name].order:  # else its new owner has shown it again
+                    assert view.metrics == written[name].metrics, name
             late = floor.scrape(first).total("cc_sink_late_writes_total")
             return bool(late) and "Fenced" in first.log_path.read_text()
 
         wait_for(is_refused, 30)
+        assert offered(floor) == on_floor(floor) == 200
 
 
 def views(floor: Floor) -> dict[object, View]:

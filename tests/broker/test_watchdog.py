@@ -16,6 +16,11 @@ STALLED = {
     "stage-blocks": ("its event loop has not turned for", "in _stage"),
     "consumer-silent": ("has not moved for", "Owner.flush_loop:"),
 }
+FAILED = {
+    "consumer-fails": ("the consumer fails", "Traceback"),
+    "task-ends": ("has ended by itself",),
+    "task-fails": ("a task fails", "Traceback"),
+}
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -32,5 +37,5 @@ def test_a_worker_that_stands_still_ends_with_code_1(
         wait_for(lambda: not worker.running, 40)
         assert worker.exit_code() == 1
         log = worker.log_path.read_text()
-        for said in STALLED.get(harm, ("Traceback",)):
+        for said in (STALLED | FAILED)[harm]:
             assert said in log
