@@ -42,8 +42,8 @@ LATENCY: Final = {
     "latency.1000": "1,000",
     "latency.5000": "5,000",
     "latency.10000": "10,000",
-    "flush_ms.50.5000": "5,000, flushed every 50 ms",
-    "flush_ms.20.5000": "5,000, flushed every 20 ms",
+    "flush_ms.250.5000": "5,000, flushed every 250 ms",
+    "flush_ms.500.5000": "5,000, flushed every 500 ms",
 }
 OTHERS: Final = {
     "recovery.records": "recovery: changelog records",

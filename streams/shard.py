@@ -34,8 +34,8 @@ FLUSH_TIMEOUT_SECONDS: Final = 30.0
 CHUNK: Final = 256
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
 FED_SECONDS: Final = 0.05
-BEHIND_SECONDS: Final = 5.0
-"""A shard that is fed with records of this age is catching up."""
+BACKLOG: Final = 1_000
+"""A shard that is fed so many records at once, one fetch after the other, is catching up."""
 IDLE_SECONDS: Final = 2.0
 """A shard that has not moved for so long is looked at: are there records that it should have?"""
 MARKERS: Final = 8
@@ -93,7 +93,7 @@ class Shard:
         self.working: tuple[int, int] | None = None
         self.ground = Ground(broker, source)
         self._waiting_since: tuple[int, float] | None = None
-        self._empty_to = 0
+        self._empty_to = self._fed = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
         self.transactions = Transactions(broker, self.name)
@@ -196,7 +196,7 @@ class Shard:
         async with self._feeding:
             if not self.live or not records or records[-1].offset < self.next:
                 return
-            first = records[0].offset
+            first, self._fed = records[0].offset, len(records)
             if first > self.next and not await self._is_marker(first, follows):
                 await self._fill_hole(first)
             await self._apply_all(records)
@@ -260,8 +260,8 @@ class Shard:
         return 0.0 if last is None else max(0.0, time.time() - last.timestamp_ms / 1000)
 
     def is_catching_up(self) -> bool:
-        """Whether it is being fed with what had reached the broker long ago."""
-        return self.idle_seconds() < FED_SECONDS and self.delay_seconds() > BEHIND_SECONDS
+        """Whether more lies on the broker than it can take at once, whatever the clocks say."""
+        return self.idle_seconds() < FED_SECONDS and self._fed >= BACKLOG
 
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""
