@@ -62,7 +62,7 @@ def by_agents(seats: int) -> float:
 
 def by_hours() -> dict[int, float]:
     """The cost after so many hours, of one floor."""
-    per_hour = 5_000  # 100 seats make up to 1.3 events a second
+    per_hour = 6_500  # 100 seats make up to 1.8 events a second
     records, known = _records(HOURS[-1] * per_hour + EVENTS_AT_HOUR, HOURS_SEATS)
     begun_ms = records[known].timestamp
     line, found, at = Line(begun_ms), {}, 0
