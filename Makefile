@@ -56,8 +56,8 @@ $(BENCH_ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
 	@touch $@
 
 chaos: $(ENV) ## faults drawn from a seed on real servers, then every value compared; SEED= FAULTS= WORKERS=
-	$(BIN)/python -m tests.chaos$(if $(SEED), --seed $(SEED))$(if $(FAULTS), --faults $(FAULTS))$\
-$(if $(WORKERS), --workers $(WORKERS))
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
+	  $(if $(WORKERS),--workers $(WORKERS))
 
 clean: ## remove what was installed, fetched and cached
 	rm -rf .venv .uv .data dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
