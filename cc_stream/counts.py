@@ -93,6 +93,7 @@ def add_into_parts(total: Parts, change: Mapping[int, int], sign: int = 1) -> No
 
 def add_into_each(totals: Collection[Parts], change: Mapping[int, int]) -> None:
     """The same for several totals: the change is taken apart once."""
+    # A loop of its own: for one total alone this one takes a quarter longer (measured).
     for key, n in change.items():
         slot, bucket = key >> BUCKET_BITS, key & _BUCKET_MASK
         for total in totals:

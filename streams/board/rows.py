@@ -118,20 +118,19 @@ class Rows:
 
     def mark(self, row: Row) -> None:
         """The row has to be shown and, if it is kept, stored."""
-        if not (row.is_changed or row.is_moved):
-            self._to_be_shown(row)
+        self._to_be_shown(row)
         row.is_changed = True
         self.touch(row)
 
     def _mark_moved(self, row: Row) -> None:
         """The rolling windows of the row have to be shown; panes that are gone, stored."""
-        if not (row.is_changed or row.is_moved):
-            self._to_be_shown(row)
+        self._to_be_shown(row)
         row.is_moved = True
         self.touch(row)
 
     def _to_be_shown(self, row: Row) -> None:
-        (self.waiting if row.entity.kind in WITH_AGENTS else self._changed).append(row)
+        if not (row.is_changed or row.is_moved):
+            (self.waiting if row.entity.kind in WITH_AGENTS else self._changed).append(row)
 
     def touch(self, row: Row) -> None:
         """The row has to be stored, if it is kept."""
