@@ -110,8 +110,9 @@ class Panes:
 
     def put(self, pane: int, packed: bytes) -> None:
         """Take in a pane as `close` gave it, where none is."""
-        index = bisect_left(self._numbers, pane)
-        self._numbers.insert(index, pane)
+        numbers = self._numbers
+        index = bisect_left(numbers, pane) if numbers and numbers[-1] > pane else len(numbers)
+        numbers.insert(index, pane)
         self._closed.insert(index, packed)
 
     def close_before(self, pane: int) -> None:
@@ -159,7 +160,9 @@ class Panes:
 
     def items(self) -> Iterator[tuple[int, Vector]]:
         """Every pane that is not zero, and its vector."""
-        for pane in self:
-            vector = self.get(pane)
-            if vector is not None:
+        for pane, packed in zip(self._numbers, self._closed, strict=True):
+            if pane not in self._open:
+                yield pane, unpack(packed)
+        for pane, vector in self._open.items():
+            if vector:
                 yield pane, vector

@@ -5,6 +5,7 @@ zone's day, also one of 23 or 25 hours, is a union of panes.
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -66,7 +67,13 @@ def rolling(length_ms: int, now_ms: int) -> Window:
 
 def today(zone: ZoneInfo, now_ms: int) -> Window:
     """The calendar day of `now` in the zone; 23 or 25 h long where clocks change."""
-    day = (EPOCH + timedelta(milliseconds=now_ms)).astimezone(zone).date()
+    return _day_of(zone, now_ms // COARSE_MS)
+
+
+@lru_cache(maxsize=1_024)  # every row of a board asks for the same few
+def _day_of(zone: ZoneInfo, pane: int) -> Window:
+    """The day that this coarse pane is of."""
+    day = (EPOCH + timedelta(milliseconds=pane * COARSE_MS)).astimezone(zone).date()
     return Window(_midnight(day, zone), _midnight(day + timedelta(days=1), zone))
 
 

@@ -129,6 +129,8 @@ def terms_of(fields: dict[str, Any], default: Terms = DEFAULT_TERMS) -> Terms:
     `max_wait_seconds`, `wrap_limit_seconds`, `timezone`, `handle_time_band_seconds` (two
     ascending whole numbers).
     """
+    if not fields:
+        return default
     given: dict[str, Any] = {}
     for name in ("service_level_seconds", "short_abandon_seconds"):
         if type(fields.get(name)) is int and fields[name] >= 0:

@@ -181,16 +181,31 @@ class Windows:
         self.zone = zone
         self.day = today(zone, now_ms)
         self._day_sum = {}
-        for pane in self.coarse:
+        for pane, vector in self.coarse.items():
             if self.day.holds(pane * COARSE_MS):
-                add_into_parts(self._day_sum, self.coarse.get(pane) or {})
+                add_into_parts(self._day_sum, vector)
 
-    def restore(self, resolution: str, pane: int, packed: bytes) -> None:
-        """Take in a pane as it was stored, each one once; call `settle` after the last one."""
+    def restore(self, resolution: str, pane: int, packed: bytes) -> Vector:
+        """Take in a pane as it was stored, each one once; its vector."""
+        vector = unpack(packed)
         if resolution == "live":
-            add_into_parts(self.live, unpack(packed))
+            add_into_parts(self.live, vector)
+        elif resolution == "coarse":
+            self.coarse.put(pane, packed)
+            if self.day.holds(pane * COARSE_MS):
+                add_into_parts(self._day_sum, vector)
+        elif (age := self.end - 1 - pane) < FINE_KEPT:
+            self.fine.put(pane, packed)
+            self._add_rolling(age, vector)
         else:
-            (self.fine if resolution == "fine" else self.coarse).put(pane, packed)
+            self.touched.add((resolution, pane))
+        return vector
+
+    def _add_rolling(self, age: int, vector: Vector) -> None:
+        """Add a pane of this age to the rolling windows that cover it."""
+        if age >= 0:
+            covering = [total for name, total in self._rolling.items() if age < PANES[name]]
+            add_into_each(covering, vector)
 
     def add_panes(self, resolution: str, panes: Iterable[tuple[int, Vector]]) -> None:
         """Add the panes of another row; call `settle` after the last one."""
@@ -219,10 +234,7 @@ class Windows:
         for total in self._rolling.values():
             total.clear()
         for pane, vector in self.fine.items():
-            age = self.end - 1 - pane
-            for name, total in self._rolling.items():
-                if 0 <= age < PANES[name]:
-                    add_into_parts(total, vector)
+            self._add_rolling(self.end - 1 - pane, vector)
 
     def sum(self, window: str) -> Parts:
         """The sum over the window of this name, as it stands; not to be changed."""

@@ -169,24 +169,26 @@ class Rows:
 
     def restore(self, name: Name, resolution: str, pane: int, packed: bytes) -> None:
         """Take in a stored pane of a kept row; go through `settle` after the last one."""
-        self._of(name).windows.restore(resolution, pane, packed)
+        row = self._of(name)
+        vector = row.windows.restore(resolution, pane, packed)
+        if row.team is not None:
+            row.team.windows.add_panes(resolution, [(pane, vector)])
 
     def settle(self) -> Iterator[None]:
-        """Make the sums and every window from the restored panes; yields after each row."""
+        """Make the sums of the restored panes, and mark every row; yields after each one."""
         for members in self.members.values():
             team, floor = members[0].team, members[0].floor
             assert team is not None
             assert floor is not None
-            for row in members:
-                _add_panes(row, team, _whole)
-                yield
             _add_panes(team, floor, _agent_time)
+            yield
         for row in self.queues:
             assert row.floor is not None
             _add_panes(row, row.floor, _additive)
             yield
         for row in self.all.values():
-            row.windows.settle(self.now_ms)
+            if not row.is_kept:
+                row.windows.settle(self.now_ms)
             self.mark(row)
             yield
 
@@ -231,14 +233,17 @@ class Rows:
             kind, tenant, one, *team = name
             row = self._row(Entity(tenant, kind, one, team[0] if team else None), is_kept=True)
             self._by_name[name] = row
-            floor = Entity(tenant, "floor", FLOOR_ID)
             if kind == "queue":
                 self.queues.append(row)
-                row.floor = self._row(floor, is_kept=False)
+                row.floor = self._row(Entity(tenant, "floor", FLOOR_ID), is_kept=False)
             elif kind == "agent":
-                self.members.setdefault((tenant, team[0]), []).append(row)
-                row.team = self._row(Entity(tenant, "team", team[0]), is_kept=False)
-                row.floor = self._row(floor, is_kept=False)
+                members = self.members.setdefault((tenant, team[0]), [])
+                if members:
+                    row.team, row.floor = members[0].team, members[0].floor
+                else:
+                    row.team = self._row(Entity(tenant, "team", team[0]), is_kept=False)
+                    row.floor = self._row(Entity(tenant, "floor", FLOOR_ID), is_kept=False)
+                members.append(row)
         return row
 
     def _row(self, entity: Entity, *, is_kept: bool) -> Row:
@@ -266,10 +271,6 @@ def _add_panes(row: Row, total: Row, part: Callable[[Vector], Vector]) -> None:
     for resolution in RESOLUTIONS:
         panes = ((pane, part(vector)) for pane, vector in row.windows.panes(resolution))
         total.windows.add_panes(resolution, panes)
-
-
-def _whole(vector: Vector) -> Vector:
-    return vector
 
 
 def _agent_time(vector: Vector) -> Vector:
