@@ -26,7 +26,8 @@ DEADLINE_SECONDS: Final = 1_200.0
 POLL_SECONDS: Final = 0.02
 QUIET_SECONDS: Final = 1.5
 """A worker hears of new records with its next fetch; so long nothing may move at the end."""
-SETTLE_SECONDS: Final = 1.0
+SETTLE_SECONDS: Final = 15.0
+"""After history views are caught up slowly; a worker is idle when all of them were shown."""
 IDLE_SECONDS: Final = 5.0
 
 
