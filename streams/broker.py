@@ -26,9 +26,9 @@ class Broker(Struct, frozen=True):
     transaction_timeout_ms: int
     security: dict[str, Any]
 
-    def consumer(self, max_partition_fetch_bytes: int = 4 << 20) -> AIOKafkaConsumer:
+    def consumer(self, max_partition_fetch_bytes: int = 4 << 20) -> "BareConsumer":
         """A consumer outside of the group, of committed records only; not started."""
-        return AIOKafkaConsumer(
+        return BareConsumer(
             bootstrap_servers=self.bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -75,14 +75,13 @@ async def read_partition(
 async def read_to_end(
     broker: Broker, tp: TopicPartition, progress: Progress
 ) -> AsyncIterator[list[Any]]:
-    """Yield lists of all committed records that are there now, with key, value and offset alone.
+    """Yield lists of all committed records that are there now.
 
     Raises:
         TimeoutError: nothing more came for LOAD_TIMEOUT_SECONDS.
     """
     consumer = broker.consumer()
     await consumer.start()
-    consumer._fetcher._records = _Bare()  # noqa: SLF001 - a hook, held by test_load
     try:
         async for records in _read(consumer, tp, None, None, progress):
             yield records
@@ -90,12 +89,21 @@ async def read_to_end(
         await consumer.stop()
 
 
-class _Bare(dict[TopicPartition, Any]):
-    """Fetches whose records stay as the decoder made them.
+class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
+    """A consumer whose records stay as the decoder made them: they do not know where they lay.
 
     A `ConsumerRecord` for each takes a third of the time of reading. Which records are committed
     is decided before this step.
     """
+
+    async def start(self) -> None:
+        """See aiokafka."""
+        await super().start()
+        self._fetcher._records = _Bare(self._fetcher._records)  # noqa: SLF001 - held by test_load
+
+
+class _Bare(dict[TopicPartition, Any]):
+    """What was fetched, until it is taken."""
 
     def __setitem__(self, tp: TopicPartition, fetched: Any) -> None:
         if type(fetched) is FetchResult:

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
-import aiokafka
 import faust
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -24,6 +23,7 @@ from msgspec import Struct
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topic
 from streams import upkeep
+from streams.broker import BareConsumer
 from streams.owner import Owner
 
 log: Final = logging.getLogger(__name__)
@@ -95,9 +95,9 @@ class Chunk:
         "value",
     )
 
-    def __init__(self, records: list[Any], follows: int | None) -> None:
+    def __init__(self, tp: TopicPartition, records: list[Any], follows: int | None) -> None:
         last = records[-1]
-        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.topic, self.partition, self.offset = tp.topic, tp.partition, last.offset
         self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
         self.headers: tuple[()] = ()
         self.key = self.checksum = None
@@ -168,10 +168,10 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
         async def _gather_remaining_tasks(self) -> None:
             """The loop is not ours alone."""
 
-        def _create_worker_consumer(self, _transport: Any) -> aiokafka.AIOKafkaConsumer:
+        def _create_worker_consumer(self, _transport: Any) -> BareConsumer:
             self._assignor = RoundRobinPartitionAssignor
             conf = self.app.conf
-            return aiokafka.AIOKafkaConsumer(
+            return BareConsumer(
                 client_id=conf.broker_client_id,
                 group_id=conf.id,
                 group_instance_id=group.instance_id,
@@ -198,9 +198,7 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
             self._ensure_consumer().pause(*map(_plain, assigned))
             await super().on_partitions_assigned(assigned, generation_id)
 
-        async def _seek_wait(
-            self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[Any, int]
-        ) -> None:
+        async def _seek_wait(self, consumer: BareConsumer, partitions: Mapping[Any, int]) -> None:
             await super()._seek_wait(consumer, partitions)
             consumer.resume(*map(_plain, partitions))
 
@@ -247,7 +245,7 @@ class _Consumer(faust_aiokafka.Consumer):
                 log.info("no seek before a rebalance: %r", error)
             return 0
         for tp, fetched in (records or {}).items():
-            chunk = Chunk(fetched, self.ends.get(tp))
+            chunk = Chunk(tp, fetched, self.ends.get(tp))
             self.ends[tp] = chunk.offset
             self.waiting.chunks[chunk.topic] += 1
             await self.callback(self._to_message(tp, chunk))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from cc_stream import dead_letters
+from cc_stream import contracts
 from cc_stream.errors import CcStreamError
 from cc_stream.events import Refused
 
@@ -25,12 +25,36 @@ class LossError(CcStreamError):
     """Records that were not counted are gone, or the topic was made anew: an operator decides."""
 
 
-class Record(dead_letters.Record, Protocol):
-    """A consumed record (aiokafka's `ConsumerRecord`): what a dead letter needs, and when."""
+class Record(contracts.Record, Protocol):
+    """A consumed record, as aiokafka's decoder makes it."""
+
+    @property
+    def offset(self) -> int:
+        """Within the partition, from 0."""
+
+    @property
+    def key(self) -> bytes | None:
+        """None where the producer gave none."""
 
     @property
     def timestamp(self) -> int:
         """Broker time, milliseconds UTC."""
+
+
+class Placed(Struct, frozen=True):
+    """A record and where it lay: what a dead letter says of it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+def placed(record: Record, topic: str, partition: int) -> Placed:
+    """The record of this partition."""
+    return Placed(topic, partition, record.offset, record.key, record.value, record.headers)
 
 
 class Write(Struct, frozen=True, gc=False):

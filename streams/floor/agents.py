@@ -18,7 +18,7 @@ class Agents(Intake):
 
     def __init__(self, plan: Plan, partition: int) -> None:
         topics = plan.topics
-        super().__init__(plan, partition, topics.agents.partitions, topics.agents_changelog.name)
+        super().__init__(plan, topics.agents, partition, topics.agents_changelog.name)
         self.touched: set[tuple[str, str]] = set()
         self.stored: dict[tuple[str, str], dict[int, agent_timeline.StateEntry]] = {}
 

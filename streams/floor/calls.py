@@ -27,7 +27,7 @@ class Calls(Intake):
 
     def __init__(self, plan: Plan, partition: int) -> None:
         topics = plan.topics
-        super().__init__(plan, partition, topics.calls.partitions, topics.contacts_changelog.name)
+        super().__init__(plan, topics.calls, partition, topics.contacts_changelog.name)
         self.touched: dict[tuple[str, str], None] = {}
         self.reports: set[tuple[str, str]] = set()
         self.at_hand: OrderedDict[tuple[str, str], None] = OrderedDict()

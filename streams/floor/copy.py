@@ -11,7 +11,7 @@ from cc_stream.contracts import decode_chunk
 from cc_stream.dead_letters import Letter, closed_letter, dead_letter
 from cc_stream.events import REFERENCE_EVENTS, Refused
 from streams.floor.intake import Plan
-from streams.stage import Cut, Record, Write
+from streams.stage import Cut, Placed, Record, Write, placed
 
 
 class Copy:
@@ -45,13 +45,13 @@ class Copy:
             if isinstance(outcome, REFERENCE_EVENTS):
                 copied += 1
                 self._copy(record)
-                closed = closed_letter(record)
+                closed = closed_letter(self._placed(record))
                 if closed is not None:
                     self._write(closed)
                 continue
             fault = outcome if isinstance(outcome, Refused) else Refused("wrong_topic", "$.type")
             refused[fault.rule] += 1
-            self._write(dead_letter(fault, record))
+            self._write(dead_letter(fault, self._placed(record)))
         self.dirty = True
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
         self.plan.counts.verdicts(self.name, Counter(Learned=copied), refused)
@@ -64,10 +64,13 @@ class Copy:
 
     def bury(self, record: Record, refused: Refused) -> None:
         """See Stage."""
-        self._write(dead_letter(refused, record))
+        self._write(dead_letter(refused, self._placed(record)))
         self.dirty = True
         self.plan.counts.decoded(self.name, 1, 0)
         self.plan.counts.verdicts(self.name, Counter(), Counter([refused.rule]))
+
+    def _placed(self, record: Record) -> Placed:
+        return placed(record, self.plan.topics.reference.name, self.partition)
 
     def _write(self, letter: Letter) -> None:
         topic = self.plan.topics.dead_letters.name

@@ -12,8 +12,8 @@ from cc_stream.contracts import decode_chunk
 from cc_stream.dead_letters import Letter, closed_letter, dead_letter
 from cc_stream.deltas import Batch, Deltas, encode, split
 from cc_stream.events import Event, Refused
-from cc_stream.topics import Topics
-from streams.stage import RESTORED_AT_ONCE, Cut, Record, Write
+from cc_stream.topics import Topic, Topics
+from streams.stage import RESTORED_AT_ONCE, Cut, Placed, Record, Write, placed
 
 FINE_FOR_MS: Final = 2 * 3_600_000
 """What is older than this at its arrival can be in no rolling window of a board (an hour)."""
@@ -52,12 +52,13 @@ class Intake:
     name: str
     proves_order = False
 
-    def __init__(self, plan: Plan, partition: int, partitions: int, changelog: str) -> None:
+    def __init__(self, plan: Plan, source: Topic, partition: int, changelog: str) -> None:
         self.plan = plan
+        self.source = source
         self.partition = partition
         self.changelog = changelog
         self.boards = plan.topics.deltas.partitions
-        self.ledger = Ledger(plan.limits, (partition, partitions))
+        self.ledger = Ledger(plan.limits, (partition, source.partitions))
         self.deltas = Deltas()
         self.numbers = [0] * self.boards
         self.letters: list[Write] = []
@@ -96,11 +97,11 @@ class Intake:
                 self._touched(admitted)
             elif kind is Refused:
                 refused[cast("Refused", verdict).rule] += 1
-                self._bury(dead_letter(cast("Refused", verdict), record))
+                self._bury(dead_letter(cast("Refused", verdict), self._placed(record)))
             elif kind is Learned:
                 self.learned.add(self.ledger.reference.entity_of(outcome))
             if record.headers and kind is not Refused:
-                self._bury(closed_letter(record))
+                self._bury(closed_letter(self._placed(record)))
         self.admitted += kinds[Admitted]
         self._arrived(records[-1].timestamp, something=kinds[Admitted] > 0)
         self.dirty = True
@@ -116,10 +117,13 @@ class Intake:
 
     def bury(self, record: Record, refused: Refused) -> None:
         """See Stage."""
-        self._bury(dead_letter(refused, record))
+        self._bury(dead_letter(refused, self._placed(record)))
         self.dirty = True
         self.plan.counts.decoded(self.name, 1, 0)
         self.plan.counts.verdicts(self.name, Counter(Refused=1), Counter([refused.rule]))
+
+    def _placed(self, record: Record) -> Placed:
+        return placed(record, self.source.name, self.partition)
 
     def _bury(self, letter: Letter | None) -> None:
         """Write it with the rest; what closes a letter comes as a letter, too."""

@@ -15,7 +15,7 @@ from cc_stream.local.kafka import KafkaServer
 from streams.broker import Broker, read_partition
 from streams.owner import Owner
 from streams.shard import Shard
-from streams.stage import Cut, LossError, Record, Write
+from streams.stage import Cut, LossError, Record, Write, placed
 from tests.broker.anew import make_anew
 
 
@@ -307,7 +307,7 @@ class Fragile(Sum):
             raise KeyError("13, and what else is in it")
 
     def bury(self, record: Record, refused: Refused) -> None:
-        letter = dead_letter(refused, record)
+        letter = dead_letter(refused, placed(record, "source", 0))
         self.letters.append(Write(self.changelog, 0, letter.key, letter.value, letter.headers))
         self.seen.append(record.offset)
 

@@ -157,8 +157,6 @@ class Consumer:
 
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
-        self._fetcher = self  # a hook of streams.broker sets `_records` of it
-        self._records: Any = None
         self._position = 0
 
     async def start(self) -> None: ...

@@ -24,7 +24,7 @@ def test_hooks_are_there(of: str) -> None:
 class Fetched:
     """A consumed record, as far as a chunk reads it."""
 
-    topic, partition, timestamp, timestamp_type = "calls", 0, 0, 1
+    timestamp, timestamp_type = 0, 1
 
     def __init__(self, offset: int) -> None:
         self.offset = offset
@@ -32,7 +32,7 @@ class Fetched:
 
 def test_a_fetch_is_one_chunk_that_names_the_end_of_the_fetch_before() -> None:
     records = [Fetched(5), Fetched(6)]
-    chunk = Chunk(records, 3)
+    chunk = Chunk(TopicPartition("calls", 0), records, 3)
     assert chunk.value == (records, 3)
     assert (chunk.topic, chunk.partition, chunk.offset) == ("calls", 0, 6)
 
