@@ -2,6 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,19 +52,28 @@ def test_windows_equal_the_sum_of_their_panes(begin: int, schedule: list[tuple])
         assert join(windows.sum(name)) == total_of(covered), name
 
 
-def test_stored_panes_make_the_same_windows() -> None:
+@pytest.mark.parametrize("later_ms", [0, 11 * 60_000, 2 * HOUR_MS, 26 * HOUR_MS])
+def test_stored_panes_make_the_same_windows(later_ms: int) -> None:
     now = SPRING_FORWARD_MS + 13 * HOUR_MS
     windows = Windows(ZONE, now)
     for age in range(0, 3 * HOUR_MS, 7_000):
         windows.add((now - age) // FINE_MS, {1 << 42: 1, 7 << 42 | age % 60: 1})
+    windows.add((now + HOUR_MS) // FINE_MS, {1 << 42: 1})
     windows.spread(STATE, now - 2 * HOUR_MS, now - 1_234, 1)
-    again = Windows(ZONE, now)
-    for resolution, pane, packed in windows.take_touched():
+    stored = windows.take_touched()
+    windows.advance(now + later_ms)
+    again, total = Windows(ZONE, now + later_ms), Windows(ZONE, now + later_ms)
+    for resolution, pane, packed in stored:
         assert packed is not None
-        again.restore(resolution, pane, packed)
-    again.settle(now)
+        total.add_panes(resolution, [(pane, again.restore(resolution, pane, packed))])
+    total.settle(now + later_ms)
     for name in WINDOWS:
         assert again.sum(name) == windows.sum(name)
+        assert total.sum(name) == windows.sum(name)
+    # What is too old has to be deleted where it is stored.
+    assert {(r, p) for r, p, _ in stored if r == "fine"} == again.touched | {
+        ("fine", pane) for pane in windows.fine
+    }
 
 
 def test_what_was_dropped_is_told() -> None:
