@@ -162,11 +162,20 @@ class Floor:
 
     async def records(self, topic: Topic) -> list[ConsumerRecord]:
         """All committed records of a topic, partition by partition in offset order."""
-        found: list[ConsumerRecord] = []
-        for partition in range(topic.partitions):
-            async for records in read_partition(self.broker, TopicPartition(topic.name, partition)):
-                found += records
-        return found
+        places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
+        return [record for place in places for record in await self.records_of(place)]
+
+    async def records_of(self, place: TopicPartition) -> list[ConsumerRecord]:
+        """All committed records of a partition; as workers read them, and where they lay."""
+        return [
+            ConsumerRecord(
+                place.topic, place.partition, record.offset, record.timestamp,
+                record.timestamp_type, record.key, record.value, record.checksum,
+                len(record.key or b""), len(record.value or b""), tuple(record.headers),
+            )
+            async for records in read_partition(self.broker, place)
+            for record in records
+        ]  # fmt: skip
 
     async def last_values(self, topic: Topic) -> dict[tuple[int, bytes], bytes]:
         """The last value of each key of each partition; a key that was deleted is left out."""

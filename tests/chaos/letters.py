@@ -10,7 +10,6 @@ from cc_stream.dead_letters import RULE_IDS, letter_key
 from cc_stream.events import REFERENCE_EVENTS, Refused
 from cc_stream.installation import limits_of
 from cc_stream.report.collect import Collected, Reader
-from streams.broker import read_partition
 from tests.chaos.floor import Floor
 from tests.chaos.worker import DEFECT, UNDECODABLE
 
@@ -27,13 +26,12 @@ async def collect(floor: Floor) -> tuple[Collected, Letters, int]:
         for partition in range(topic.partitions):
             reader = Reader(into, (partition, topic.partitions))
             place = TopicPartition(topic.name, partition)
-            async for records in read_partition(floor.broker, place):
-                for record in records:
-                    if is_poison(record):
-                        poison[letter_key(record).decode()] = POISON
-                    else:
-                        _take(floor, into, reader, record)
-                count += len(records)
+            for record in await floor.records_of(place):
+                count += 1
+                if is_poison(record):
+                    poison[letter_key(record).decode()] = POISON
+                else:
+                    _take(floor, into, reader, record)
     return into, {key.decode(): rule for key, rule in into.letters.items()} | poison, count
 
 
