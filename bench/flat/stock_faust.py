@@ -79,6 +79,7 @@ def app_of(bootstrap: str, name: str, path: Path) -> faust.App:
         name,
         broker=f"kafka://{bootstrap}",
         store="memory://",
+        datadir=path.parent / f"{name}-faust",
         topic_partitions=PARTITIONS,
         web_enabled=False,
     )
