@@ -38,7 +38,7 @@ def unpack(packed: bytes) -> Vector:
 
 
 class Panes:
-    """Pane → vector. What `get` and `items` give is not to be changed."""
+    """Pane → vector. What `items` and `between` give is not to be changed."""
 
     __slots__ = ("_closed", "_numbers", "_open")
 
@@ -86,11 +86,6 @@ class Panes:
         index = bisect_left(numbers, pane)
         return unpack(self._closed[index]) if numbers[index] == pane else None
 
-    def get(self, pane: int) -> Vector | None:
-        """The vector of a pane, None if it is zero."""
-        total = self._open.get(pane)
-        return self._unpacked(pane) if total is None else total or None
-
     def close(self, pane: int) -> bytes | None:
         """Pack a pane; how it is to be stored, None if it is zero."""
         total = self._open.pop(pane, None)
@@ -110,9 +105,8 @@ class Panes:
 
     def put(self, pane: int, packed: bytes) -> None:
         """Take in a pane as `close` gave it, where none is."""
-        numbers = self._numbers
-        index = bisect_left(numbers, pane) if numbers and numbers[-1] > pane else len(numbers)
-        numbers.insert(index, pane)
+        index = bisect_left(self._numbers, pane)
+        self._numbers.insert(index, pane)
         self._closed.insert(index, packed)
 
     def close_before(self, pane: int) -> None:

@@ -77,9 +77,7 @@ class Windows:
         self.fine.add(pane, vector)
         self.touched.add(("fine", pane))
         totals = [self._day_sum] if is_today else []
-        if age >= 0:
-            totals += [total for name, total in self._rolling.items() if age < PANES[name]]
-        add_into_each(totals, vector)
+        add_into_each(totals + self._covering(age), vector)
 
     def _add_coarse(self, pane: int, vector: Vector) -> bool:
         """Add to a coarse pane unless it is too old; whether it belongs to the day."""
@@ -196,16 +194,16 @@ class Windows:
                 add_into_parts(self._day_sum, vector)
         elif (age := self.end - 1 - pane) < FINE_KEPT:
             self.fine.put(pane, packed)
-            self._add_rolling(age, vector)
+            add_into_each(self._covering(age), vector)
         else:
             self.touched.add((resolution, pane))
         return vector
 
-    def _add_rolling(self, age: int, vector: Vector) -> None:
-        """Add a pane of this age to the rolling windows that cover it."""
-        if age >= 0:
-            covering = [total for name, total in self._rolling.items() if age < PANES[name]]
-            add_into_each(covering, vector)
+    def _covering(self, age: int) -> list[Parts]:
+        """The sums of the rolling windows that cover a pane of this age; one ahead has none."""
+        if age < 0:
+            return []
+        return [total for name, total in self._rolling.items() if age < PANES[name]]
 
     def add_panes(self, resolution: str, panes: Iterable[tuple[int, Vector]]) -> None:
         """Add the panes of another row; call `settle` after the last one."""
@@ -234,7 +232,7 @@ class Windows:
         for total in self._rolling.values():
             total.clear()
         for pane, vector in self.fine.items():
-            self._add_rolling(self.end - 1 - pane, vector)
+            add_into_each(self._covering(self.end - 1 - pane), vector)
 
     def sum(self, window: str) -> Parts:
         """The sum over the window of this name, as it stands; not to be changed."""

@@ -54,8 +54,16 @@ class Broker(Struct, frozen=True):
         )
 
 
+def _untold(_read: int, _total: int) -> None:
+    """Nobody waits for it."""
+
+
 async def read_partition(
-    broker: Broker, tp: TopicPartition, start: int | None = None, stop: int | None = None
+    broker: Broker,
+    tp: TopicPartition,
+    start: int | None = None,
+    stop: int | None = None,
+    progress: Progress = _untold,
 ) -> AsyncIterator[list[Any]]:
     """Yield lists of committed records of `[start, stop)`, by default all that are there now.
 
@@ -66,24 +74,7 @@ async def read_partition(
     consumer = broker.consumer()
     await consumer.start()
     try:
-        async for records in _read(consumer, tp, start, stop, _untold):
-            yield records
-    finally:
-        await consumer.stop()
-
-
-async def read_to_end(
-    broker: Broker, tp: TopicPartition, progress: Progress
-) -> AsyncIterator[list[Any]]:
-    """Yield lists of all committed records that are there now.
-
-    Raises:
-        TimeoutError: nothing more came for LOAD_TIMEOUT_SECONDS.
-    """
-    consumer = broker.consumer()
-    await consumer.start()
-    try:
-        async for records in _read(consumer, tp, None, None, progress):
+        async for records in _read(consumer, tp, start, stop, progress):
             yield records
     finally:
         await consumer.stop()
@@ -113,10 +104,6 @@ class _Bare(dict[TopicPartition, Any]):
 
 def _as_it_is(_tp: TopicPartition, record: Any) -> Any:
     return record
-
-
-def _untold(_read: int, _total: int) -> None:
-    """Nobody waits for a hole."""
 
 
 async def _read(

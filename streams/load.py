@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import TopicPartition
 from msgspec import Struct
 
-from streams.broker import Broker, read_to_end
+from streams.broker import Broker, read_partition
 from streams.ground import Mark
 from streams.stage import POSITION_KEY, Stage
 
@@ -74,7 +74,7 @@ async def load(
     last: dict[bytes, bytes | None] = {}
     count = 0
     with _no_collector():
-        async for records in read_to_end(broker, changelog, loading):
+        async for records in read_partition(broker, changelog, progress=loading):
             count += len(records)
             for record in records:
                 last[record.key] = record.value

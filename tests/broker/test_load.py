@@ -16,7 +16,7 @@ from cc_stream.simulate.plan import SimulationSettings
 from cc_stream.simulate.reference import reference
 from cc_stream.topics import Topics, provision, topics
 from streams.board import Board
-from streams.broker import Broker, read_to_end
+from streams.broker import Broker, read_partition
 from streams.floor import Agents, Calls
 from streams.load import Position
 from streams.shard import Shard
@@ -161,8 +161,7 @@ async def taken_over(broker: Broker, names: Topics, world: World, heard: Heard) 
 
 async def types_of_records(broker: Broker, tp: TopicPartition) -> set[type]:
     """What a load is given."""
-    chunks = read_to_end(broker, tp, lambda _read, _total: None)
-    return {type(record) async for records in chunks for record in records}
+    return {type(r) async for records in read_partition(broker, tp) for r in records}
 
 
 def test_what_is_loaded_is_what_was_known(kafka: KafkaServer, unique_name: str) -> None:
