@@ -1,8 +1,8 @@
 """Deltas: what a flush of a floor shard tells the boards, packed.
 
 A batch names its source shard and its number for this destination, so a board proves that none is
-missing or repeated. Vectors are filed by fine pane (or LIVE); closed agent states travel as
-(state, from, to) and are spread over panes by the board.
+missing or repeated. Vectors are filed by fine pane (or LIVE). So are closed states of agents that
+are short; a longer one travels as (state, from, to) and is spread over panes by the board.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,17 @@ from msgspec import Struct
 from cc_stream.contact_log import Change
 from cc_stream.counts import Vector
 from cc_stream.facts import Fact, StateTime
-from cc_stream.panes import COARSE_MS, FINE_MS, FINE_PER_COARSE
+from cc_stream.metrics.agent_time import STATE_BUCKET
+from cc_stream.panes import COARSE_MS, FINE_MS, FINE_PER_COARSE, overlaps
 from cc_stream.tally import LIVE, Row, tally
 
 MAX_BATCH_BYTES: Final = 400_000
 """A record is cut at this estimate of its packed size, so that none is longer than 512 KiB."""
+SHORT_MS: Final = 60_000
+"""A state that lasted no longer is told by its panes: fewer steps, and teams add them with the rest."""
+
+Time = tuple[Row, str, int, int, int]
+"""A closed state of an agent: (row, state, from_ms, to_ms, n)."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -44,7 +50,7 @@ class Batch(Struct, array_like=True, gc=False):
     history: bool
     events: int
     vectors: list[tuple[Row, int, Vector]]
-    times: list[tuple[Row, str, int, int, int]]
+    times: list[Time]
     reference: list[Any]
 
 
@@ -99,10 +105,18 @@ class Deltas:
             return moment_ms // FINE_MS
         return LIVE if moment_ms == LIVE else moment_ms // COARSE_MS * FINE_PER_COARSE
 
-    def vectors(self) -> dict[Row, dict[int, Vector]]:
-        """Row → pane → vector; entries may be 0."""
+    def worth(self) -> tuple[dict[Row, dict[int, Vector]], list[Time]]:
+        """Row → pane → vector, whose entries may be 0; and the closed states that are long."""
         rows: dict[Row, dict[int, Vector]] = {}
+        times: list[Time] = []
         for tenant, fact, n in self._counted():
+            if type(fact) is StateTime:
+                row: Row = ("agent", tenant, fact.agent, fact.team)
+                if fact.end - fact.start > SHORT_MS or fact.start < self.fine_from_ms:
+                    times.append((row, fact.state, fact.start, fact.end, n))
+                else:
+                    _add_time(rows.setdefault(row, {}), fact, n)
+                continue
             moment, worth = tally(fact, tenant)
             if not worth:
                 continue
@@ -117,14 +131,7 @@ class Deltas:
                     continue
                 for slot, value in vector.items():
                     total[slot] = total.get(slot, 0) + n * value
-        return rows
-
-    def times(self) -> Iterator[tuple[Row, str, int, int, int]]:
-        """(row, state, from_ms, to_ms, n) of the closed states of agents."""
-        for tenant, fact, n in self._counted():
-            if type(fact) is StateTime:
-                row: Row = ("agent", tenant, fact.agent, fact.team)
-                yield row, fact.state, fact.start, fact.end, n
+        return rows, times
 
     def _counted(self) -> Iterator[tuple[str, Fact, int]]:
         for tenant, (told, taken_back) in self.facts.items():
@@ -132,6 +139,13 @@ class Deltas:
                 yield tenant, fact, 1
             for fact in taken_back:
                 yield tenant, fact, -1
+
+
+def _add_time(panes: dict[int, Vector], fact: StateTime, n: int) -> None:
+    key = STATE_BUCKET[fact.state]
+    for pane, ms in overlaps(fact.start, fact.end, FINE_MS):
+        total = panes.setdefault(pane, {})
+        total[key] = total.get(key, 0) + n * ms
 
 
 def board_of(row: Row, boards: int) -> int:
@@ -150,7 +164,8 @@ def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[A
     """Board → parts of (vectors, times), each one record; no board without a part."""
     vectors: dict[int, list[Any]] = {}
     times: dict[int, list[Any]] = {}
-    for row, panes in deltas.vectors().items():
+    rows, closed = deltas.worth()
+    for row, panes in rows.items():
         out = vectors.setdefault(board_of(row, boards), [])
         for pane, vector in panes.items():
             if 0 in vector.values():
@@ -159,7 +174,7 @@ def split(deltas: Deltas, boards: int) -> dict[int, list[tuple[list[Any], list[A
                     out.append((row, pane, left))
             else:
                 out.append((row, pane, vector))
-    for time in deltas.times():
+    for time in closed:
         times.setdefault(board_of(time[0], boards), []).append(time)
     parts = {
         board: [(part, []) for part in _cut(vectors.get(board, []))]

@@ -4,6 +4,7 @@ Fine panes (10 s) make the rolling windows; coarse panes (15 min) make the day, 
 zone's day, also one of 23 or 25 hours, is a union of panes.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -52,6 +53,15 @@ class Window(Struct, frozen=True, order=True):
 def fine_pane(ms: int) -> int:
     """The index of the 10 s pane that holds the moment."""
     return ms // FINE_MS
+
+
+def overlaps(start_ms: int, end_ms: int, length_ms: int) -> Iterator[tuple[int, int]]:
+    """(pane of this length, milliseconds of `[start, end)` in it)."""
+    pane = start_ms // length_ms
+    while start_ms < end_ms:
+        edge = min(end_ms, (pane + 1) * length_ms)
+        yield pane, edge - start_ms
+        start_ms, pane = edge, pane + 1
 
 
 def pane_end(now_ms: int) -> int:

@@ -25,6 +25,7 @@ from cc_stream.panes import (
     TODAY,
     WINDOWS,
     Window,
+    overlaps,
     pane_end,
     today,
 )
@@ -97,7 +98,7 @@ class Windows:
             overlap = min(end_ms, self.end * FINE_MS) - max(begin_ms, self.window(name).start_ms)
             if overlap > 0:
                 add_into_parts(total, {key: n * overlap})
-        for pane, overlap in _overlaps(start_ms, end_ms, COARSE_MS):
+        for pane, overlap in overlaps(start_ms, end_ms, COARSE_MS):
             if self._add_coarse(pane, {key: n * overlap}):
                 add_into_parts(self._day_sum, {key: n * overlap})
 
@@ -244,12 +245,3 @@ class Windows:
             return self.day
         end_ms = self.end * FINE_MS
         return Window(end_ms - ROLLING[window], end_ms)
-
-
-def _overlaps(start_ms: int, end_ms: int, length_ms: int) -> Iterator[tuple[int, int]]:
-    """(pane, milliseconds of `[start, end)` in it)."""
-    pane = start_ms // length_ms
-    while start_ms < end_ms:
-        edge = min(end_ms, (pane + 1) * length_ms)
-        yield pane, edge - start_ms
-        start_ms, pane = edge, pane + 1
