@@ -29,7 +29,7 @@ from streams.owner import Owner
 log: Final = logging.getLogger(__name__)
 
 FEW_RECORDS: Final = 1_000
-GATHER_SECONDS: Final = 0.02
+GATHER_SECONDS: Final = 0.01
 """A chunk costs as much as a hundred records: few are left to gather for so long."""
 
 App = faust.App

@@ -11,5 +11,5 @@ def tune_interpreter() -> None:
     less often than by default, and not at so many at once that it holds the loop for long
     (measured: 0.9 µs each). A page that is rendered in its thread gives the loop its turn sooner.
     """
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(5_000, 10, 100)
     sys.setswitchinterval(0.0005)

@@ -31,7 +31,7 @@ from streams.transaction import Transactions
 log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 30.0
-CHUNK: Final = 256
+CHUNK: Final = 64
 """Records applied in one go, a few milliseconds: between two of them the loop serves others."""
 FED_SECONDS: Final = 0.05
 BACKLOG: Final = 1_000
