@@ -185,6 +185,8 @@ class Agent:
     def _base(self, ms: int) -> int:
         """The first entry that still matters after `ms`."""
         entries = self.entries
+        if len(entries) < 2 or entries[1].time_ms > ms:  # noqa: PLR2004 - mostly nothing is as old
+            return 0
         base = max(0, bisect_right(entries, ms, key=attrgetter("time_ms")) - 1)
         activity = base
         while activity and entries[activity].state not in ACTIVITIES:

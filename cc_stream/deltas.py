@@ -23,7 +23,7 @@ from cc_stream.tally import LIVE, Row, tally
 MAX_BATCH_BYTES: Final = 400_000
 """A record is cut at this estimate of its packed size, so that none is longer than 512 KiB."""
 SHORT_MS: Final = 60_000
-"""A state that lasted no longer is told by its panes: fewer steps, and teams add them with the rest."""
+"""A state that lasted no longer is told by its panes, and added up for its team with the rest."""
 
 Time = tuple[Row, str, int, int, int]
 """A closed state of an agent: (row, state, from_ms, to_ms, n)."""

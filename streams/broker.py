@@ -38,9 +38,9 @@ class Broker(Struct, frozen=True):
             **self.security,
         )
 
-    def producer(self, shard: str) -> AIOKafkaProducer:
+    def producer(self, shard: str) -> "TaskFreeProducer":
         """The shard's transactional producer; not started. Starting it fences its predecessor."""
-        return AIOKafkaProducer(
+        return TaskFreeProducer(
             bootstrap_servers=self.bootstrap,
             transactional_id=f"{self.app_id}.{shard}",
             transaction_timeout_ms=self.transaction_timeout_ms,
@@ -78,6 +78,15 @@ async def read_partition(
             yield records
     finally:
         await consumer.stop()
+
+
+class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no types
+    """A producer that sends nothing by itself: see `streams.transaction`."""
+
+    async def start(self) -> None:
+        """See aiokafka. With its producer id it has fenced its predecessor."""
+        await self.client.bootstrap()
+        await self._sender._maybe_wait_for_pid()  # noqa: SLF001 - a hook, as there
 
 
 class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types

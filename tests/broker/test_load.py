@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from cc_stream import contact_log
 from cc_stream.contact_log import Contact
@@ -124,7 +124,10 @@ def transactions(log: list[Kept]) -> Iterator[list[tuple[bytes | None, bytes | N
 
 async def write(broker: Broker, tp: TopicPartition, log: list[Kept]) -> None:
     """Beside each tenth transaction one that is aborted, with the same keys and no state."""
-    producer = broker.producer(f"{tp.topic}-{tp.partition}")
+    name = f"{broker.app_id}.{tp.topic}-{tp.partition}"
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap, transactional_id=name, max_batch_size=1 << 20
+    )
     await producer.start()
     try:
         for number, writes in enumerate(transactions(log)):
