@@ -4,10 +4,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from msgspec import Struct
 
+from streams.producer import TaskFreeProducer
 from streams.stage import LossError
 
 LOAD_TIMEOUT_SECONDS: Final = 120.0
@@ -38,7 +39,7 @@ class Broker(Struct, frozen=True):
             **self.security,
         )
 
-    def producer(self, shard: str) -> "TaskFreeProducer":
+    def producer(self, shard: str) -> TaskFreeProducer:
         """The shard's transactional producer; not started. Starting it fences its predecessor."""
         return TaskFreeProducer(
             bootstrap_servers=self.bootstrap,
@@ -78,15 +79,6 @@ async def read_partition(
             yield records
     finally:
         await consumer.stop()
-
-
-class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no types
-    """A producer that sends nothing by itself: see `streams.transaction`."""
-
-    async def start(self) -> None:
-        """See aiokafka. With its producer id it has fenced its predecessor."""
-        await self.client.bootstrap()
-        await self._sender._maybe_wait_for_pid()  # noqa: SLF001 - a hook, as there
 
 
 class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types

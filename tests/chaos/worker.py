@@ -17,12 +17,12 @@ from contextlib import suppress
 from typing import Any, Final
 from unittest.mock import patch
 
-from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
 from cc_stream.contracts import decode_chunk
 from streams import worker
 from streams.floor import Calls
+from streams.producer import TaskFreeProducer
 
 POINTS: Final = ("after_send", "after_acks", "in_commit", "after_commit")
 COMMIT_UNDER_WAY_SECONDS: Final = 0.002
@@ -53,7 +53,7 @@ class Order(Struct):
 
 
 def _producer_under(order: Order) -> type[Any]:
-    class Producer(AIOKafkaProducer):  # type: ignore[misc]  # ships no types
+    class Producer(TaskFreeProducer):
         """A producer that carries out the order."""
 
         point = ""
@@ -65,6 +65,7 @@ def _producer_under(order: Order) -> type[Any]:
         async def send_batch(self, *args: Any, **options: Any) -> Any:
             sent = await super().send_batch(*args, **options)
             if self._is_at("after_send"):
+                await self.flush()
                 await sent
                 order.carry_out()
             return sent
@@ -118,7 +119,7 @@ def main() -> int:
 
     threading.Thread(target=listen, daemon=True).start()
     with (
-        patch("streams.broker.AIOKafkaProducer", _producer_under(order)),
+        patch("streams.broker.TaskFreeProducer", _producer_under(order)),
         patch("streams.floor.intake.decode_chunk", _buggy_decoder),
         patch("streams.app.Calls", _BuggyCalls),
     ):

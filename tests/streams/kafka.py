@@ -252,6 +252,9 @@ class Producer:
                 )
         return sent
 
+    async def flush(self) -> None:
+        """All was sent at once."""
+
     async def commit_transaction(self) -> None:
         self._check()
         fault, self._kafka.fault = self._kafka.fault, None
