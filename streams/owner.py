@@ -22,7 +22,7 @@ from streams.takeover import Takeover
 log: Final = logging.getLogger(__name__)
 
 FLUSHES_PER_SECOND: Final = 60
-"""A transaction costs 1.5-1.8 ms of CPU: a worker with many dirty shards flushes less often."""
+"""A transaction costs 1.2-2.4 ms of CPU: a worker with many dirty shards flushes less often."""
 CATCHING_UP_FLUSH_SECONDS: Final = 2.0
 """A shard that is far behind flushes so often: more is combined, and nobody waits for it."""
 LOOK_SECONDS: Final = 0.1

@@ -21,7 +21,7 @@ log: Final = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
 AGENTS_AT_ONCE: Final = 20
-"""Agents of a board in one go, a few milliseconds: then queues have their turn."""
+"""Agents of a board in one go, a millisecond or two: then others have their turn."""
 RESTS, RESTS_IN_HISTORY = 4, 39
 """After boards were read nothing is shown for so many times as long: views must not hold up the
 counting. Sinks take about as long again, so of a loop's time a third goes to views at most."""

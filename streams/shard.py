@@ -32,7 +32,7 @@ log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 30.0
 CHUNK: Final = 64
-"""Records applied in one go, a few milliseconds: between two of them the loop serves others."""
+"""Records applied in one go, a millisecond or two: between two of them the loop serves others."""
 FED_SECONDS: Final = 0.05
 BACKLOG: Final = 1_000
 """A shard that is fed so many records at once, one fetch after the other, is catching up."""
