@@ -226,9 +226,16 @@ class Board:
         self.committed_at_ms = 0
         self.hurried = True
 
+    def _own_turn(self, now_ms: int) -> int:
+        """When its latest turn began: boards commit in turn, for each holds the loop."""
+        every_ms, boards = self.plan.commit_ms, self.plan.topics.deltas.partitions
+        if not every_ms:
+            return now_ms
+        return now_ms - (now_ms + every_ms * self.partition // boards) % every_ms
+
     def cut(self, now_ms: int) -> Cut:
         """See Stage."""
-        self.committed_at_ms = now_ms
+        self.committed_at_ms = self._own_turn(now_ms)
         writes = []
         for entity, resolution, pane, packed in self.rows.take_touched():
             names = (entity.tenant, entity.kind, entity.id, entity.team)
