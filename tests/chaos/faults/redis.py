@@ -71,7 +71,7 @@ async def full(world: World, _random: Random) -> None:
 async def _shown_again(floor: Floor, before: list[View]) -> None:
     """Wait until every view that was there is there, and every board shows a later moment."""
     names = {view_name(view) for view in before}
-    since_ms = max(view.as_of_ms for view in before)
+    since_ms = max((view.as_of_ms for view in before), default=0)  # nothing may be shown yet
 
     def is_shown() -> bool:
         now, statuses = asyncio.run(floor.views()), asyncio.run(floor.statuses())
