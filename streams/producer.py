@@ -22,7 +22,11 @@ LEADER_SECONDS: Final = 0.1
 
 
 class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no types
-    """Sends the batches of a transaction in `flush`. Its hooks: every test with a broker."""
+    """Sends the batches of a transaction in `flush`; every test with a broker needs its hooks.
+
+    It is not made to abort: after a failure it is stopped, and the next that starts with its
+    transactional id ends what it left open.
+    """
 
     async def start(self) -> None:
         """See aiokafka. With its producer id it has fenced its predecessor."""

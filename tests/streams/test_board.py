@@ -1,6 +1,7 @@
 """A board shard by itself: batches by number, ticks, alerts, what a restart remembers."""
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -209,3 +210,20 @@ def test_reference_data_changes_terms_at_its_moment() -> None:
     assert row.terms.service_level_seconds == 20
     one.tick(NOW_MS + 5_000)
     assert row.terms.service_level_seconds == 7
+
+
+def test_boards_that_always_have_something_commit_in_turn() -> None:
+    plan = msgspec.structs.replace(PLAN, commit_ms=SECOND_MS)
+    boards = [Board(plan, partition, NOW_MS) for partition in range(plan.topics.deltas.partitions)]
+    commits: dict[int, list[int]] = {partition: [] for partition in range(len(boards))}
+    for now_ms in range(NOW_MS, NOW_MS + 5 * SECOND_MS, 10):
+        for one in boards:
+            one.dirty = True
+            if one.is_dirty(now_ms):
+                one.cut(now_ms)
+                commits[one.partition].append(now_ms)
+    for turns in commits.values():
+        steps = {later - sooner for sooner, later in pairwise(turns[1:])}
+        assert steps == {SECOND_MS}  # after the first, which waits for nothing
+    moments = [moment for turns in commits.values() for moment in turns[1:]]
+    assert len(moments) == len(set(moments))
