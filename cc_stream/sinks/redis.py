@@ -1,7 +1,6 @@
 """The sink for Redis (6.2 or newer, or Valkey): hashes, sorted sets, change notices.
 
-An update is a few round trips: scripts in chunks, then indexes and notices of what was really
-written, so that a reader never hears of a key that is not there yet.
+An update is a round trip for each chunk of scripts, nearly always one; see `redis_scripts`.
 """
 
 import time
@@ -10,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha1
 from itertools import chain, groupby, islice
+from operator import attrgetter
 from typing import Any, Final, cast
 
 import orjson
@@ -34,7 +34,7 @@ from cc_stream.sinks.redis_keys import (
     alert_field,
     member,
 )
-from cc_stream.sinks.redis_scripts import LIST, PUT_ALERTS, PUT_BOARD, PUT_VIEWS, SCRIPTS
+from cc_stream.sinks.redis_scripts import PUT_ALERTS, PUT_BOARDS, PUT_VIEWS, SCRIPTS
 from cc_stream.sinks.sink import ShardStatus, SinkUnavailable, Update
 from cc_stream.telemetry import Telemetry
 from cc_stream.view import View
@@ -43,6 +43,8 @@ KEEP_SECONDS: Final = 2 * 86_400
 """How long a key stays after its last write."""
 VIEWS: Final = 50
 """Views a script: two milliseconds of Redis, so that readers get their turn between."""
+BOARDS: Final = 10
+"""Leaderboards a script, as long."""
 CHUNK: Final = 10
 """Scripts a round trip."""
 CONNECT_SECONDS: Final = 1.0
@@ -54,40 +56,11 @@ _SHA: Final = {script: sha1(script.encode()).hexdigest() for script in SCRIPTS} 
 
 
 class _Write(Struct, frozen=True):
-    """One call of a script, for one thing or several.
-
-    `names` is what a notice calls each of them, `listed` what `index` does.
-    """
+    """One call of a script, for one thing or several."""
 
     script: str
     keys: Sequence[str]
     args: Sequence[EncodableT]
-    tenant: str | None = None
-    names: Sequence[str] = ()
-    listed: Sequence[str] = ()
-    index: str | None = None
-
-
-class _Done:
-    """What was written: the names told to each tenant, those listed in each index."""
-
-    __slots__ = ("late", "listed", "told")
-
-    def __init__(self) -> None:
-        self.told: dict[str, list[str]] = {}
-        self.listed: dict[str, list[str]] = {}
-        self.late = 0
-
-    def add(self, write: _Write, late: Sequence[int]) -> None:
-        """Take in a call; `late` are the numbers, from 1, of what a higher order kept out."""
-        self.late += len(late)
-        for into, of, names in (
-            (self.told, write.tenant, write.names),
-            (self.listed, write.index, write.listed),
-        ):
-            written = [name for n, name in enumerate(names, 1) if n not in late]
-            if of is not None and written:
-                into.setdefault(of, []).extend(written)
 
 
 def connect(url: str) -> Redis:
@@ -121,14 +94,13 @@ class RedisSink:
         """See `Sink.publish`. A part may be written when it fails: the order guards the rest."""
         started = time.monotonic()
         try:
-            before, done = await self._write(self._writes(update))
-            after = await self._announce(update, done)
+            before, after, late = await self._write(update)
         except (RedisError, OSError) as error:
             self._known.pop(update.shard, None)
             self._telemetry.sink_failed("redis")
             text = " ".join(str(error).split()) or type(error).__name__
             raise SinkUnavailable(f"Redis: {text}") from error
-        self._telemetry.published("redis", time.monotonic() - started, done.late)
+        self._telemetry.published("redis", time.monotonic() - started, late)
         if update.whole and before == after:
             self._known[update.shard] = after
         return self._known.get(update.shard) != after
@@ -142,29 +114,51 @@ class RedisSink:
         await self._client.aclose()
 
     def _writes(self, update: Update) -> Iterator[_Write]:
-        for (tenant, kind), views in groupby(update.views, _tenant_and_kind):
-            index = self._keys.index(tenant, kind)
+        for tenant, views in groupby(update.views, _tenant_of_view):
             while some := list(islice(views, VIEWS)):
-                keys = [self._keys.view(view) for view in some]
-                args: list[EncodableT] = [self._keep_ms, *map(_view_fields, some)]
-                yield _Write(PUT_VIEWS, keys, args, tenant, keys, keys, index)
-        for board in update.leaderboards:
-            yield self._board(board)
+                yield self._views(update, tenant, some)
+        for tenant, boards in groupby(update.leaderboards, _tenant_of_board):
+            while several := list(islice(boards, BOARDS)):
+                yield self._boards(update, tenant, several)
         yield from self._alerts(update)
-        status = _status_fields(update.shard, update.status)
-        yield _Write(PUT_VIEWS, (self._keys.shard(update.shard),), (self._keep_ms, status))
+        yield self._status(update)
 
-    def _board(self, board: Leaderboard) -> _Write:
-        keys = self._keys.board(board)
-        rows: list[str] = []
-        for row in board.standings:
-            rows += (repr(row.score) if row.ranked else "", orjson.dumps(asdict(row)).decode())
-        members = [member(row) for row in board.standings]
-        head = orjson.dumps(board_head(board))
-        args = (board.order, self._keep_ms, head, orjson.dumps(members), orjson.dumps(rows))
-        index = self._keys.index(board.tenant, BOARD_INDEX)
-        every = (keys.scores, keys.rows, keys.part)
-        return _Write(PUT_BOARD, every, args, board.tenant, (keys.scores,), (keys.part,), index)
+    def _common(self, update: Update, tenant: str | None) -> list[EncodableT]:
+        """What every script is given first. Of a whole update one notice is told at its end."""
+        is_told = tenant is not None and not update.whole
+        channel = self._keys.changes(tenant) if is_told and tenant is not None else ""
+        return [self._keep_ms, update.as_of_ms, channel]
+
+    def _views(self, update: Update, tenant: str, views: Sequence[View]) -> _Write:
+        indexes: dict[str, int] = {}
+        places = [
+            indexes.setdefault(view.entity.kind, len(views) + len(indexes) + 1) for view in views
+        ]
+        keys = [self._keys.view(view) for view in views]
+        keys += [self._keys.index(tenant, kind) for kind in indexes]
+        keys.append(self._keys.global_index(TENANT_INDEX))
+        common = self._common(update, tenant)
+        return _Write(
+            PUT_VIEWS, keys, [*common, tenant, orjson.dumps(places), *map(_view_fields, views)]
+        )
+
+    def _status(self, update: Update) -> _Write:
+        keys = self._keys.shard(update.shard), self._keys.global_index(SHARD_INDEX)
+        fields = _status_fields(update.shard, update.status)
+        return _Write(PUT_VIEWS, keys, [*self._common(update, None), "", "[2]", fields])
+
+    def _boards(self, update: Update, tenant: str, boards: Sequence[Leaderboard]) -> _Write:
+        keys = [self._keys.index(tenant, BOARD_INDEX)]
+        args = self._common(update, tenant)
+        for board in boards:
+            rows: list[str] = []
+            for row in board.standings:
+                rows += (repr(row.score) if row.ranked else "", orjson.dumps(asdict(row)).decode())
+            members = orjson.dumps([member(row) for row in board.standings])
+            args += (board.order, orjson.dumps(board_head(board)), members, orjson.dumps(rows))
+            of_board = self._keys.board(board)
+            keys += (of_board.scores, of_board.rows, of_board.part)
+        return _Write(PUT_BOARDS, keys, args)
 
     def _alerts(self, update: Update) -> Iterator[_Write]:
         changes: dict[str, list[str]] = {}
@@ -178,57 +172,51 @@ class RedisSink:
         whole = int(update.whole)
         for tenant, fields in changes.items():
             keys = (self._keys.alerts(tenant), self._keys.alerts_part(tenant, update.shard))
-            args = (update.status.order, self._keep_ms, whole, orjson.dumps(fields))
-            yield _Write(PUT_ALERTS, keys, args, tenant, keys[:1])
+            common = self._common(update, tenant)
+            yield _Write(
+                PUT_ALERTS, keys, [*common, update.status.order, whole, orjson.dumps(fields)]
+            )
 
-    async def _write(self, writes: Iterator[_Write]) -> tuple[bytes, _Done]:
-        """The marker that was found, and what was written."""
-        marker, done = b"", _Done()
+    async def _write(self, update: Update) -> tuple[bytes, bytes, int]:
+        """The marker that was found first and last, and how many writes came too late."""
+        markers, late = [], 0
+        writes = self._writes(update)
         # A chunk is made when it is its turn: a large update does not hold the loop.
         while chunk := list(islice(writes, CHUNK)):
             try:
-                answers = await self._run(chunk)
+                marker, answers = await self._run(chunk)
             except NoScriptError:
                 for script in SCRIPTS:
                     await self._client.script_load(script)
-                answers = await self._run(chunk)
-            marker = marker or answers[0]
-            for write, late in zip(chunk, answers[1:], strict=True):
-                done.add(write, late)
-        return marker, done
+                marker, answers = await self._run(chunk)
+            markers.append(marker)
+            late += sum(map(len, answers))
+        if update.whole:
+            markers.append(await self._tell_of_everything(update))
+        return markers[0], markers[-1], late
 
-    async def _run(self, chunk: Sequence[_Write]) -> list[Any]:
+    async def _run(self, chunk: Sequence[_Write]) -> tuple[bytes, list[list[int]]]:
+        """The marker as it was before, and the answers of the scripts."""
         async with self._client.pipeline(transaction=False) as pipe:
             self._look(pipe)
             for write in chunk:
                 pipe.evalsha(_SHA[write.script], len(write.keys), *write.keys, *write.args)
-            answers = await pipe.execute()
-        return answers[1:]
+            _, marker, *answers = await pipe.execute()
+        return marker, answers
 
     def _look(self, pipe: Pipeline) -> None:
         """Two commands: leave a marker where none is, and read it."""
         pipe.set(self._keys.marker, uuid.uuid4().hex, nx=True)
         pipe.get(self._keys.marker)
 
-    async def _announce(self, update: Update, done: _Done) -> bytes:
-        """List and tell what was written; the marker as it is after all of it."""
+    async def _tell_of_everything(self, update: Update) -> bytes:
+        """One notice for each tenant; the marker as it is after all that was written."""
         async with self._client.pipeline(transaction=False) as pipe:
-            self._list(pipe, self._keys.global_index(SHARD_INDEX), [str(update.shard)], update)
-            for index, names in done.listed.items():
-                self._list(pipe, index, names, update)
-            if done.told:
-                self._list(pipe, self._keys.global_index(TENANT_INDEX), list(done.told), update)
-            for tenant, names in done.told.items():
-                told = [EVERYTHING] if update.whole else names
-                pipe.publish(self._keys.changes(tenant), orjson.dumps(told))
+            for tenant in _tenants(update):
+                pipe.publish(self._keys.changes(tenant), orjson.dumps([EVERYTHING]))
             self._look(pipe)
             answers = await pipe.execute()
         return cast("bytes", answers[-1])
-
-    def _list(self, pipe: Pipeline, index: str, names: Sequence[str], update: Update) -> None:
-        """Put names into an index until they expire, and drop those that have expired."""
-        args = (update.as_of_ms, self._keep_ms, orjson.dumps(names))
-        pipe.evalsha(_SHA[LIST], 1, index, *args)
 
 
 def _tenants(update: Update) -> set[str]:
@@ -238,8 +226,11 @@ def _tenants(update: Update) -> set[str]:
     return tenants | {alert.tenant for alert in update.alerts}
 
 
-def _tenant_and_kind(view: View) -> tuple[str, str]:
-    return view.entity.tenant, view.entity.kind
+def _tenant_of_view(view: View) -> str:
+    return view.entity.tenant
+
+
+_tenant_of_board: Final = attrgetter("tenant")
 
 
 def _view_fields(view: View) -> bytes:

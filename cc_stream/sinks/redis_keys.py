@@ -45,7 +45,7 @@ class Keys(Struct, frozen=True):
         return f"{self.prefix}:shard:{shard}"
 
     def global_index(self, of: str) -> str:
-        """Sorted set: shards or tenants by the moment (ms) at which they expire."""
+        """Sorted set: keys of shards, or tenants, by the moment (ms) at which they expire."""
         return f"{self.prefix}:index:{of}"
 
     def index(self, tenant: str, of: str) -> str:

@@ -84,8 +84,7 @@ class RedisReader:
 
     async def shards(self) -> dict[int, ShardStatus]:
         """See `Reader.shards`."""
-        numbers = await self._members(self._keys.global_index(SHARD_INDEX))
-        found = await self._hashes([self._keys.shard(int(number)) for number in numbers])
+        found = await self._hashes(await self._members(self._keys.global_index(SHARD_INDEX)))
         return dict(sorted((int(fields["shard"]), _status(fields)) for _, fields in found))
 
     @asynccontextmanager

@@ -3,14 +3,36 @@
 All values are absolute. Fields and values come as one JSON list of texts, because a client packs
 one argument ten times as fast as a hundred; many views are one call, because each is packed and its
 answer parsed. The answer is the numbers (from 1) of those that a higher order kept out: none,
-nearly always. Redis 6.2 is enough. Orders are digits of fixed width,
-so they compare alike under every locale.
+nearly always. A script lists what it wrote and tells of it, so that an update is one round trip and
+a reader never hears of a key that is not there yet. Redis 6.2 is enough. Orders are digits of fixed
+width, so they compare alike under every locale.
 """
 
 from typing import Final
 
-PUT_VIEWS: Final = """
--- KEYS: hashes. ARGV: expiry in ms, then a JSON list 'order', order, field, value, … for each hash
+_KEEP: Final = """
+local keep, as_of, listed, told = tonumber(ARGV[1]), tonumber(ARGV[2]), {}, {}
+local function list(index, name)
+  redis.call('ZADD', index, 'GT', as_of + keep, name)
+  listed[index] = true
+end
+-- Days and not moments count: an expiry is put off when a tenth of it has gone.
+local function is_ageing(key) return redis.call('PTTL', key) < 0.9 * keep end
+local function finish()
+  for index in pairs(listed) do
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', as_of)
+    redis.call('PEXPIRE', index, keep)
+  end
+  if ARGV[3] ~= '' and #told > 0 then redis.call('PUBLISH', ARGV[3], cjson.encode(told)) end
+end
+"""
+"""ARGV of each script: expiry in ms, as_of, the channel of notices or '' for none, then its own."""
+
+PUT_VIEWS: Final = (
+    _KEEP
+    + """
+-- KEYS: hashes, the indexes that list them, the index of tenants. ARGV: the tenant or '', JSON list
+-- with the place in KEYS of each hash's index, a JSON list 'order', order, field, value, … for each
 local vector = {'vector', 'live_vector', 'vector_as_of_ms'}
 local function put(key, fields)
   redis.call('HSET', key, unpack(fields))
@@ -18,9 +40,9 @@ local function put(key, fields)
   if others ~= 0 then
     -- The vector is told less often than the figures: the last one stays until the next.
     local kept = redis.call('HMGET', key, unpack(vector))
-    local told = false
-    for i = 1, #fields, 2 do told = told or fields[i] == 'vector' end
-    if told or others ~= 3 or not kept[3] then
+    local has_vector = false
+    for i = 1, #fields, 2 do has_vector = has_vector or fields[i] == 'vector' end
+    if has_vector or others ~= 3 or not kept[3] then
       redis.call('DEL', key)
       for i, name in ipairs(vector) do
         if kept[i] then redis.call('HSET', key, name, kept[i]) end
@@ -28,12 +50,10 @@ local function put(key, fields)
       redis.call('HSET', key, unpack(fields))
     end
   end
-  -- Days and not moments count: an expiry is put off when a tenth of it has gone.
-  if redis.call('PTTL', key) < 0.9 * ARGV[1] then redis.call('PEXPIRE', key, ARGV[1]) end
 end
 local late, failure = {}, nil
-for i, key in ipairs(KEYS) do
-  local fields = cjson.decode(ARGV[i + 1])
+for i, at in ipairs(cjson.decode(ARGV[5])) do
+  local key, fields = KEYS[i], cjson.decode(ARGV[i + 5])
   local stored = redis.pcall('HGET', key, 'order')
   if type(stored) == 'table' then
     failure = stored  -- no hash: told when the others are written
@@ -41,56 +61,88 @@ for i, key in ipairs(KEYS) do
     late[#late + 1] = i
   else
     put(key, fields)
+    told[#told + 1] = key
+    if is_ageing(key) then
+      redis.call('PEXPIRE', key, keep)
+      list(KEYS[at], key)
+      if ARGV[4] ~= '' then list(KEYS[#KEYS], ARGV[4]) end
+    end
   end
 end
+finish()
 return failure or late
 """
+)
 """Replaces hashes, each unless what is there has a higher order.
 
 Nearly always the fields are those that are there, and to write over them is the least work.
 """
 
-PUT_BOARD: Final = """
--- KEYS: scores, rows, part. ARGV: order, expiry in ms, head, members, JSON list score, row, …
-local stored = redis.call('HGET', KEYS[3], 'order')
-if stored and stored > ARGV[1] then return {1} end
-local told, rows = {}, cjson.decode(ARGV[5])
-local scores, lines, unranked, gone = {}, {}, {}, {}
-for i, member in ipairs(cjson.decode(ARGV[4])) do
-  told[member] = true
-  local score = rows[2 * i - 1]
-  if score ~= '' then
-    scores[#scores + 1], scores[#scores + 2] = score, member
-  else
-    unranked[#unranked + 1] = member
+PUT_BOARDS: Final = (
+    _KEEP
+    + """
+-- KEYS: the index of the parts; of each board scores, rows, part. ARGV: of each board order, head,
+-- members, JSON list score, row, …
+local late = {}
+local function put(scores_key, rows_key, part_key, order, head, members, rows)
+  local named, rows = {}, cjson.decode(rows)
+  local scores, lines, unranked, gone = {}, {}, {}, {}
+  for i, member in ipairs(cjson.decode(members)) do
+    named[member] = true
+    local score = rows[2 * i - 1]
+    if score ~= '' then
+      scores[#scores + 1], scores[#scores + 2] = score, member
+    else
+      unranked[#unranked + 1] = member
+    end
+    lines[#lines + 1], lines[#lines + 2] = member, rows[2 * i]
   end
-  lines[#lines + 1], lines[#lines + 2] = member, rows[2 * i]
+  for _, member in ipairs(cjson.decode(redis.call('HGET', part_key, 'members') or '[]')) do
+    if not named[member] then gone[#gone + 1] = member end
+  end
+  if #gone > 0 then
+    redis.call('ZREM', scores_key, unpack(gone))
+    redis.call('HDEL', rows_key, unpack(gone))
+  end
+  if #unranked > 0 then redis.call('ZREM', scores_key, unpack(unranked)) end
+  if #scores > 0 then redis.call('ZADD', scores_key, unpack(scores)) end
+  if #lines > 0 then redis.call('HSET', rows_key, unpack(lines)) end
+  redis.call('HSET', part_key, 'order', order, 'head', head, 'members', members)
+  for _, key in ipairs({scores_key, rows_key, part_key}) do
+    -- Each by itself: one that had no rows for a while was gone.
+    if is_ageing(key) then
+      redis.call('PEXPIRE', key, keep)
+      if key == part_key then list(KEYS[1], key) end
+    end
+  end
+  told[#told + 1] = scores_key
 end
-for _, member in ipairs(cjson.decode(redis.call('HGET', KEYS[3], 'members') or '[]')) do
-  if not told[member] then gone[#gone + 1] = member end
+for i = 1, (#KEYS - 1) / 3 do
+  local key, arg = 3 * i - 1, 4 * i
+  local stored = redis.call('HGET', KEYS[key + 2], 'order')
+  if stored and stored > ARGV[arg] then
+    late[#late + 1] = i
+  else
+    put(KEYS[key], KEYS[key + 1], KEYS[key + 2], unpack(ARGV, arg, arg + 3))
+  end
 end
-if #gone > 0 then
-  redis.call('ZREM', KEYS[1], unpack(gone))
-  redis.call('HDEL', KEYS[2], unpack(gone))
-end
-if #unranked > 0 then redis.call('ZREM', KEYS[1], unpack(unranked)) end
-if #scores > 0 then redis.call('ZADD', KEYS[1], unpack(scores)) end
-if #lines > 0 then redis.call('HSET', KEYS[2], unpack(lines)) end
-redis.call('HSET', KEYS[3], 'order', ARGV[1], 'head', ARGV[3], 'members', ARGV[4])
-for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
-return {}
+finish()
+return late
 """
-"""Replaces one part's rows of a leaderboard, and leaves those of other parts alone."""
+)
+"""Replaces one part's rows of each leaderboard, and leaves those of other parts alone."""
 
-PUT_ALERTS: Final = """
--- KEYS: alerts, part. ARGV: order, expiry in ms, whole, JSON list field, record or '' if cleared, …
+PUT_ALERTS: Final = (
+    _KEEP
+    + """
+-- KEYS: alerts, part. ARGV: order, whole, JSON list field, record or '' if cleared, …
 local stored = redis.call('HGET', KEYS[2], 'order')
-if stored and stored > ARGV[1] then return {1} end
+if stored and stored > ARGV[4] then return {1} end
 local mine = {}
 for _, field in ipairs(cjson.decode(redis.call('HGET', KEYS[2], 'members') or '[]')) do
-  if ARGV[3] == '1' then redis.call('HDEL', KEYS[1], field) else mine[field] = true end
+  if ARGV[5] == '1' then redis.call('HDEL', KEYS[1], field) else mine[field] = true end
 end
-local changes = cjson.decode(ARGV[4])
+local changes = cjson.decode(ARGV[6])
 for i = 1, #changes, 2 do
   if changes[i + 1] == '' then
     redis.call('HDEL', KEYS[1], changes[i])
@@ -102,20 +154,13 @@ for i = 1, #changes, 2 do
 end
 local members = {}
 for field in pairs(mine) do members[#members + 1] = field end
-redis.call('HSET', KEYS[2], 'order', ARGV[1], 'members', cjson.encode(members))
-for i = 1, 2 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+redis.call('HSET', KEYS[2], 'order', ARGV[4], 'members', cjson.encode(members))
+for i = 1, 2 do redis.call('PEXPIRE', KEYS[i], keep) end
+told = {KEYS[1]}
+finish()
 return {}
 """
+)
 """Changes one shard's active alerts; `whole` drops those of the shard that are not named."""
 
-LIST: Final = """
--- KEYS: the index. ARGV: as_of, expiry in ms, JSON list of names
-for _, name in ipairs(cjson.decode(ARGV[3])) do
-  redis.call('ZADD', KEYS[1], 'GT', ARGV[1] + ARGV[2], name)
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-"""
-"""Puts names into an index until they expire, and drops those that have expired."""
-
-SCRIPTS: Final = (PUT_VIEWS, PUT_BOARD, PUT_ALERTS, LIST)
+SCRIPTS: Final = (PUT_VIEWS, PUT_BOARDS, PUT_ALERTS)

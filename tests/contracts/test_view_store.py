@@ -327,8 +327,10 @@ def test_readers_are_told_what_has_changed(store: Store) -> None:
         async with store.reader.changes(TENANT) as notices:
             await sink.publish(update(view(entity=Entity("other", "queue", "sales"))))
             await sink.publish(update(view(5), leaderboards=[board(standing("a", 1.0))]))
-            told = await notices.next(SOON_SECONDS)
-            assert told is not None
+            told: list[str] = []
+            async with asyncio.timeout(SOON_SECONDS):
+                while len(told) < 2:
+                    told += await notices.next(SOON_SECONDS) or []
             assert [key.partition(":")[2] for key in told] == [
                 "acme%3A%20north%2F1%25:queue:sales%3A%20A%2FB:5m",
                 "acme%3A%20north%2F1%25:leaderboard:team:t:handled:60m",
