@@ -12,7 +12,7 @@ from bench.place import Place, own_topics, worker
 from cc_stream.installation import topics_of
 
 SEATS: Final = 10_000
-OPENED_HOURS_AGO: Final = 26
+OPENED_DAYS_AGO: Final = 2
 DAY: Final = 8_000_000
 PART: Final = 1_000_000
 
@@ -25,11 +25,11 @@ async def run(count: int, place: Place, _given: Input, name: str) -> dict[str, f
     """
     settings = place.settings(name)
     topic = topics_of(settings).calls.name
-    reference = copied_reference(SEATS, hours_ago=OPENED_HOURS_AGO)
+    reference = copied_reference(SEATS, days_ago=OPENED_DAYS_AGO)
     async with own_topics(place, settings):
         await write(place.broker, topic, reference)
         with worker(place, settings) as process:
-            replay = Replay(history(count, SEATS, OPENED_HOURS_AGO), count, len(reference))
+            replay = Replay(history(count, SEATS, OPENED_DAYS_AGO), count, len(reference))
             figures = await replayed(place, settings, [process], replay)
     seconds = figures["seconds"]
     found = {"events": float(count), "seconds": seconds, "events_per_second": count / seconds}

@@ -20,8 +20,11 @@ PARTITIONS: Final = 4
 AGENT_PARTITIONS: Final = 2
 """Of the agents topic: the default of the product."""
 SEATS: Final = 1_000
-OPENED_HOURS_AGO: Final = 12
-"""History: the events lie hours behind their broker time. 1,000 seats make 11 events a second."""
+OPENED_DAYS_AGO: Final = 1
+OPENS_MS: Final = 9 * 3_600_000
+"""In the morning, whatever the hour of the run, for a floor follows the day. It is history: hours
+behind its broker time. 1,000 seats make 11 events a second."""
+DAY_MS: Final = 86_400_000
 BATCH_BYTES: Final = 256 << 10
 
 Sent = tuple[int, bytes, bytes]
@@ -47,10 +50,11 @@ class Input(Struct, frozen=True):
         return self.reference + self.events
 
 
-def _floor(seats: int, hours_ago: int = OPENED_HOURS_AGO) -> tuple[SimulationSettings, int]:
+def _floor(seats: int, days_ago: int = OPENED_DAYS_AGO) -> tuple[SimulationSettings, int]:
     """A floor without faults, and when it opened."""
     settings = SimulationSettings(seats=seats, faults=NO_FAULTS)
-    return settings, time.time_ns() // 1_000_000 - hours_ago * 3_600_000
+    today_ms = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
+    return settings, today_ms - days_ago * DAY_MS + OPENS_MS
 
 
 def _calls(settings: SimulationSettings, from_ms: int) -> Iterator[Sent]:
@@ -59,25 +63,25 @@ def _calls(settings: SimulationSettings, from_ms: int) -> Iterator[Sent]:
             yield partition_of(arrival.key, PARTITIONS), arrival.key, arrival.value
 
 
-def history(count: int, seats: int, hours_ago: int) -> Iterator[Sent]:
+def history(count: int, seats: int, days_ago: int) -> Iterator[Sent]:
     """The first `count` events of contacts of a floor that opened so long ago; nothing is kept."""
-    return islice(_calls(*_floor(seats, hours_ago)), count)
+    return islice(_calls(*_floor(seats, days_ago)), count)
 
 
 def copied_reference(
-    seats: int, partitions: int = PARTITIONS, hours_ago: int = OPENED_HOURS_AGO
+    seats: int, partitions: int = PARTITIONS, days_ago: int = OPENED_DAYS_AGO
 ) -> list[Sent]:
     """Rosters and queue settings of such a floor, in every partition."""
     return [
         (partition, record.key, record.value)
-        for record in reference(*_floor(seats, hours_ago))
+        for record in reference(*_floor(seats, days_ago))
         for partition in range(partitions)
     ]
 
 
 @cache
 def simulated(count: int, seats: int = SEATS) -> Input:
-    """The first `count` events of contacts of a floor that opened hours ago."""
+    """The first `count` events of contacts of a floor that opened yesterday."""
     contacts = _calls(*_floor(seats))
     events = [next(contacts) for _ in range(count)]
     return Input(copied_reference(seats), events, len({key for _, key, _ in events}))

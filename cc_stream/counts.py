@@ -135,10 +135,14 @@ class Ordered:
     def __init__(self, buckets: Mapping[int, int]) -> None:
         """`buckets` may be changed when all is read."""
         self._of = buckets
+        self._moments: list[int] | None = None
+        if len(buckets) == 1:  # as what is open of an agent always
+            ((bucket, self.count),) = buckets.items()
+            self.buckets, self._reached = [bucket], [0, self.count]
+            return
         self.buckets = sorted(buckets)
         self._reached = list(accumulate(map(buckets.__getitem__, self.buckets), initial=0))
         self.count = self._reached[-1]
-        self._moments: list[int] | None = None
 
     def before(self, bucket: float) -> int:
         """How many lie in lower buckets."""

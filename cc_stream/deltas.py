@@ -25,6 +25,8 @@ MAX_BATCH_BYTES: Final = 400_000
 SHORT_MS: Final = 60_000
 """A state that lasted no longer is told by its panes, and added up for its team with the rest."""
 
+Counted = tuple[Row, int, Vector]
+"""What a row counts at a fine pane, or at LIVE."""
 Time = tuple[Row, str, int, int, int]
 """A closed state of an agent: (row, state, from_ms, to_ms, n)."""
 
@@ -49,7 +51,7 @@ class Batch(Struct, array_like=True, gc=False):
     arrived_ms: int | None
     history: bool
     events: int
-    vectors: list[tuple[Row, int, Vector]]
+    vectors: list[Counted]
     times: list[Time]
     reference: list[Any]
 

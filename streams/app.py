@@ -72,7 +72,7 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
 
     flush_seconds = {
         "calls": settings.flush_seconds,
-        "agents": settings.flush_seconds,
+        "agents": max(settings.flush_seconds, settings.agent_tick_seconds / 2),
         "reference": settings.flush_seconds,
         "board": min(settings.flush_seconds, settings.board_commit_seconds),
     }

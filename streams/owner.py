@@ -221,8 +221,9 @@ class Owner:
             started, now = time.monotonic(), now_ms()
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
             soonest = started + LOOK_SECONDS
+            load = sum(self._share(shard) for _, shard in dirty)
             for tp, shard in dirty:
-                wait = self._flush_wait(shard, len(dirty))
+                wait = self._flush_wait(shard, load)
                 if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:
                     flushed[tp] = started
                     self._spawn(self._flush(tp, shard, now))
@@ -230,11 +231,15 @@ class Owner:
             await asyncio.sleep(max(0.0, started + STEP_SECONDS - time.monotonic()))
             await heard(news, soonest - time.monotonic())
 
-    def _flush_wait(self, shard: Shard, dirty: int) -> float:
+    def _share(self, shard: Shard) -> float:
+        """How often it flushes for each time of one that flushes most often."""
+        return min(self.flush_seconds.values()) / self.flush_seconds[shard.stage.name]
+
+    def _flush_wait(self, shard: Shard, load: float) -> float:
         """How long it is at least from one flush of a shard to the next."""
         if shard.is_catching_up():
             return CATCHING_UP_FLUSH_SECONDS
-        return max(self.flush_seconds[shard.stage.name], dirty / FLUSHES_PER_SECOND)
+        return max(self.flush_seconds[shard.stage.name], load / FLUSHES_PER_SECOND)
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:

@@ -22,7 +22,7 @@ RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
 AGENTS_AT_ONCE: Final = 20
 """Agents of a board in one go, a millisecond or two: then others have their turn."""
-RESTS, RESTS_IN_HISTORY = 4, 39
+RESTS, RESTS_IN_HISTORY = 4, 99
 """After boards were read nothing is shown for so many times as long: views must not hold up the
 counting. Sinks take about as long again, so of a loop's time a third goes to views at most."""
 LONGEST_REST_SECONDS: Final = 1.0
@@ -137,7 +137,7 @@ class Publisher:
         if board is None or now - since < self.ticks.agent_seconds:
             return 0.0
         reading = await self._publish(partition, board, agents=AGENTS_AT_ONCE)
-        if not board.rows.waiting:
+        if not board.has_waiting:
             self.agents_at[partition] = now
         return reading
 

@@ -32,7 +32,7 @@ log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 30.0
 CHUNK: Final = 64
-"""Records applied in one go, a millisecond or two: between two of them the loop serves others."""
+"""Records applied in one go, a millisecond or two: then the loop serves others."""
 FED_SECONDS: Final = 0.05
 BACKLOG: Final = 1_000
 """A shard that is fed so many records at once, one fetch after the other, is catching up."""
@@ -93,7 +93,7 @@ class Shard:
         self.working: tuple[int, int] | None = None
         self.ground = Ground(broker, source)
         self._waiting_since: tuple[int, float] | None = None
-        self._empty_to = self._fed = 0
+        self._empty_to = self._fed = self._unyielded = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
         self.transactions = Transactions(broker, self.name)
@@ -217,7 +217,10 @@ class Shard:
                 await self.flush(time.time_ns() // 1_000_000)
                 if self.next >= self.suspect.end:
                     self.suspect = None
-            await asyncio.sleep(0)
+            self._unyielded += len(piece)
+            if self._unyielded >= CHUNK:
+                self._unyielded = 0
+                await asyncio.sleep(0)
             if not self.live:
                 return
 

@@ -13,6 +13,8 @@ from streams.stage import Write
 FENCE_TIMEOUT_SECONDS: Final = 30.0
 """Without a coordinator aiokafka would ask for one for ever."""
 STOP_TIMEOUT_SECONDS: Final = 5.0
+AT_ONCE: Final = 1_000
+"""Records put into batches in one go, a millisecond or two: then the loop serves others."""
 
 _partition_of: Final = lru_cache(100_000)(partition_of)
 """Remembered: views are told again and again under the same keys."""
@@ -69,39 +71,31 @@ class Transactions:
     async def _commit(self, producer: Any, writes: Sequence[Write]) -> None:
         await producer.begin_transaction()
         sent = []
-        for (topic, partition), group in (await self._grouped(producer, writes)).items():
-            batch = producer.create_batch()
-            for write in group:
+        batches: dict[tuple[str, int], Any] = {}
+        for count, write in enumerate(writes, 1):
+            topic, partition = write.topic, write.partition
+            if partition is None:
+                known = self._partitions.get(topic) or await self._count_of(producer, topic)
+                partition = _partition_of(write.key or b"", known)
+            batch = batches.get((topic, partition))
+            if batch is None:
+                batch = batches[topic, partition] = producer.create_batch()
+            if _append(batch, write) is None:
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = batches[topic, partition] = producer.create_batch()
                 if _append(batch, write) is None:
-                    sent.append(await producer.send_batch(batch, topic, partition=partition))
-                    batch = producer.create_batch()
-                    if _append(batch, write) is None:
-                        message = (
-                            f"a record for {topic} is too large: {len(write.value or b'')} bytes"
-                        )
-                        raise CcStreamError(message)
+                    message = f"a record for {topic} is too large: {len(write.value or b'')} bytes"
+                    raise CcStreamError(message)
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for (topic, partition), batch in batches.items():
             sent.append(await producer.send_batch(batch, topic, partition=partition))
         await producer.flush()
         await _all(sent)  # every send, before the commit
         await producer.commit_transaction()
 
-    async def _grouped(
-        self, producer: Any, writes: Sequence[Write]
-    ) -> dict[tuple[str, int], list[Write]]:
-        groups: dict[tuple[str, int], list[Write]] = {}
-        for write in writes:
-            partition = write.partition
-            if partition is None:
-                count = await self._count_of(producer, write.topic)
-                partition = _partition_of(write.key or b"", count)
-            groups.setdefault((write.topic, partition), []).append(write)
-        return groups
-
     async def _count_of(self, producer: Any, topic: str) -> int:
-        count = self._partitions.get(topic)
-        if count is None:
-            count = len(await producer.partitions_for(topic))
-            self._partitions[topic] = count
+        count = self._partitions[topic] = len(await producer.partitions_for(topic))
         return count
 
 

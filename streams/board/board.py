@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cc_stream.alerts import AlertLevels
 from cc_stream.alerts.engine import Alert, AlertState
-from cc_stream.deltas import Batch, Tick, decode
+from cc_stream.deltas import Batch, Counted, Tick, decode
 from cc_stream.errors import CcStreamError
 from cc_stream.events import Refused
 from cc_stream.leaderboard import Leaderboard
@@ -36,6 +36,10 @@ TICK_HOLDS_MS: Final = 2_000
 HISTORY_ENDS_MS: Final = 10_000
 """Alerts are raised again when no history has arrived for so long."""
 LEADERBOARDS_EVERY_MS: Final = 1_000
+TEAMS_AT_ONCE: Final = 5
+"""Teams whose leaderboards are made in one go, a few milliseconds."""
+LIMITS_EVERY_MS: Final = 200
+"""How often it is looked whether somebody waits beyond T by now."""
 TURNS: Final = 5
 """Agents, for they are many, and parts of the floor, for their vectors are long, are told to the
 metrics topic in turn, with each so many-th commit; all others with every commit."""
@@ -100,19 +104,28 @@ class Board:
         self.new_alerts: list[Alert] = []
         self.arrivals_ms: list[int] = []
         self.whole = True
-        self.boards_at_ms = 0
+        self.boards_at_ms = self.limits_at_ms = 0
 
     # --- deltas in ---------------------------------------------------------------------------
 
     def apply(self, records: Sequence[Record]) -> None:
         """See Stage."""
+        contacts: list[Counted] = []
+        agents: list[Counted] = []
         for record in records:
             if record.value is not None:
                 if record.key == TICK_KEY:
                     self.wanted_tick_ms = _unpack_tick(record.value).as_of_ms
                 else:
-                    self._apply(decode(record.value))
+                    batch = decode(record.value)
+                    if self._is_next(batch):
+                        self._take(batch)
+                        of_agents = batch.source.startswith("agents-")
+                        (agents if of_agents else contacts).extend(batch.vectors)
             self.offset = record.offset + 1
+        # Together, for what a team and the floor are given is added up before.
+        self.rows.add(contacts, from_agents=False)
+        self.rows.add(agents, from_agents=True)
         self.dirty = True
 
     def bury(self, record: Record, refused: Refused) -> None:
@@ -141,9 +154,8 @@ class Board:
             raise MissingDeltasError(message)
         return batch.number == known + 1
 
-    def _apply(self, batch: Batch) -> None:
-        if not self._is_next(batch):
-            return
+    def _take(self, batch: Batch) -> None:
+        """All of a batch but its vectors."""
         self.numbers[batch.source] = batch.number
         for source, latest_ms in batch.sources.items():
             self.sources[source] = max(self.sources.get(source, 0), latest_ms)
@@ -153,7 +165,6 @@ class Board:
                 self.learned.add((one[0], one[1], one[2]))
             self._read_terms()
         rows = self.rows
-        rows.add(batch.vectors, from_agents=batch.source.startswith("agents-"))
         for name, state, start_ms, end_ms, n in batch.times:
             rows.spread(name, state, start_ms, end_ms, n)
         if batch.arrived_ms is not None:
@@ -321,13 +332,19 @@ class Board:
             rows.advance(rows.now_ms)
         if self.terms_end_ms is not None and rows.now_ms >= self.terms_end_ms:
             self._read_terms()
-        for row in rows.queues:
+        if rows.now_ms - self.limits_at_ms >= LIMITS_EVERY_MS:
+            self.limits_at_ms = rows.now_ms
+            self._look_at_limits()
+
+    def _look_at_limits(self) -> None:
+        """Mark the queues in which another number waits beyond T, whom no event tells of."""
+        for row in self.rows.queues:
             over = self._over_limit(row)
             if self.over_limit.get(row.entity, 0) != over:
                 self.over_limit[row.entity] = over
-                rows.mark(row)
+                self.rows.mark(row)
                 if row.floor is not None:
-                    rows.mark(row.floor)
+                    self.rows.mark(row.floor)
 
     def _over_limit(self, row: Row) -> int:
         """How many wait beyond T: the live service level changes with no event arriving."""
@@ -358,11 +375,7 @@ class Board:
             for row, all_of in changed
             for view in views_of(row, at, window, whole=whole, all_of=all_of)
         ]
-        boards = []
-        is_due = at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS
-        if whole or (agents != 0 and is_due):
-            self.boards_at_ms = at.as_of_ms
-            boards = self.ranking.take(self.rows, at, whole=whole)
+        boards = self._leaderboards(at, agents, whole=whole)
         alerts, self.new_alerts = self.new_alerts, []
         if whole:
             alerts = self.watch.active()
@@ -377,6 +390,22 @@ class Board:
             for board in boards
         )
         return Update(self.partition, at.as_of_ms, views, boards, alerts, whole, self._status(at))
+
+    def _leaderboards(self, at: Moment, agents: int | None, *, whole: bool) -> list[Leaderboard]:
+        """Those whose turn it is; where agents are told some at a time, so are their teams."""
+        ranking = self.ranking
+        is_due = at.as_of_ms - self.boards_at_ms >= LEADERBOARDS_EVERY_MS
+        if whole or (agents != 0 and is_due and not ranking.under_way):
+            self.boards_at_ms = at.as_of_ms
+            ranking.begin(self.rows, whole=whole)
+        if agents == 0:
+            return []
+        return ranking.take(self.rows, at, None if agents is None else TEAMS_AT_ONCE)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether agents, the floor or leaderboards wait for another tick."""
+        return bool(self.rows.waiting) or self.ranking.under_way
 
     def status(self, now_ms: int) -> Update:
         """That the shard is alive, with nothing changed."""

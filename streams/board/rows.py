@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cc_stream.counts import BUCKET_BITS, Vector, add_into
+from cc_stream.deltas import Counted
 from cc_stream.leaderboard import LEADERBOARD_WINDOWS
 from cc_stream.metrics import SLOTS
 from cc_stream.metrics.agent_time import OPEN_STATES, STATE_BUCKET, STATE_MS
@@ -34,7 +35,7 @@ class Row:
     """One entity: its windows, the terms it is read by, and what of it is to be shown.
 
     `is_changed`: all of it. `is_moved`: its rolling windows, which panes have entered or left.
-    `sums` are the rows that this one is added to: its team's, its floor's.
+    `team` is that of an agent, `floor` that of a team, queue or campaign: what this is added to.
     """
 
     __slots__ = (
@@ -79,7 +80,7 @@ class Rows:
         self._changed: list[Row] = []
         self._touched: list[Row] = []
 
-    def add(self, vectors: Iterable[tuple[Name, int, Vector]], *, from_agents: bool) -> None:
+    def add(self, vectors: Iterable[Counted], *, from_agents: bool) -> None:
         """Add vectors, each at a fine pane or LIVE. `from_agents`: told by the agents' timelines.
 
         What contacts say of an agent is on the floor already, by queue; how many agents serve a
@@ -90,12 +91,14 @@ class Rows:
         for name, pane, vector in vectors:
             row = known.get(name) or self._of(name)
             self._add(row, pane, vector)
-            if row.team is not None:
-                _add_to(sums, row.team, pane, vector)
-                if from_agents and row.floor is not None:
-                    _add_to(sums, row.floor, pane, vector)
-            elif row.floor is not None and not from_agents:
-                _add_to(sums, row.floor, pane, vector)
+            total = row.team or (None if from_agents else row.floor)
+            if total is not None:
+                _add_to(sums, total, pane, vector)
+        if from_agents:
+            for team, panes in list(sums.items()):
+                assert team.floor is not None
+                for pane, vector in panes.items():
+                    _add_to(sums, team.floor, pane, vector)
         for row, panes in sums.items():
             for pane, vector in panes.items():
                 self._add(row, pane, vector)
@@ -110,11 +113,11 @@ class Rows:
 
     def spread(self, name: Name, state: str, start_ms: int, end_ms: int, n: int) -> None:
         """Add a closed state of an agent."""
-        agent = self._of(name)
-        for row in (agent, agent.team, agent.floor):
-            if row is not None:
-                row.windows.spread(STATE_BUCKET[state], start_ms, end_ms, n)
-                self.mark(row)
+        row: Row | None = self._of(name)
+        while row is not None:
+            row.windows.spread(STATE_BUCKET[state], start_ms, end_ms, n)
+            self.mark(row)
+            row = row.team or row.floor
 
     def mark(self, row: Row) -> None:
         """The row has to be shown and, if it is kept, stored."""
@@ -177,10 +180,10 @@ class Rows:
     def settle(self) -> Iterator[None]:
         """Make the sums of the restored panes, and mark every row; yields after each one."""
         for members in self.members.values():
-            team, floor = members[0].team, members[0].floor
+            team = members[0].team
             assert team is not None
-            assert floor is not None
-            _add_panes(team, floor, _agent_time)
+            assert team.floor is not None
+            _add_panes(team, team.floor, _agent_time)
             yield
         for row in self.queues:
             assert row.floor is not None
@@ -238,11 +241,8 @@ class Rows:
                 row.floor = self._row(Entity(tenant, "floor", FLOOR_ID), is_kept=False)
             elif kind == "agent":
                 members = self.members.setdefault((tenant, team[0]), [])
-                if members:
-                    row.team, row.floor = members[0].team, members[0].floor
-                else:
-                    row.team = self._row(Entity(tenant, "team", team[0]), is_kept=False)
-                    row.floor = self._row(Entity(tenant, "floor", FLOOR_ID), is_kept=False)
+                row.team = self._row(Entity(tenant, "team", team[0]), is_kept=False)
+                row.team.floor = self._row(Entity(tenant, "floor", FLOOR_ID), is_kept=False)
                 members.append(row)
         return row
 

@@ -81,30 +81,52 @@ class Ranking:
     def __init__(self, minimum_sample: int, size: int) -> None:
         self.minimum_sample = minimum_sample
         self.size = size
-        self._rows: dict[tuple[Row, str], tuple[Standing, ...]] = {}
+        self._rows: dict[tuple[Row, str], tuple[int, tuple[Standing, ...]]] = {}
         self._best: dict[tuple[Team, str], list[list[Standing]]] = {}
         self._changed: set[Team] = set()
+        self._round: list[Team] = []
+        self._floors: set[str] = set()
 
     def changed(self, agents: Iterable[Row]) -> None:
-        """These agents' figures are others now."""
+        """These agents were shown anew: their teams change if their standings do, or the day."""
         for row in agents:
-            self._changed.add((row.entity.tenant, row.entity.team or ""))
             for window in LEADERBOARD_WINDOWS:
-                self._rows[row, window] = self._standings(row, window)
+                day_ms = row.windows.day.start_ms
+                now = day_ms, self._standings(row, window)
+                if self._rows.get((row, window)) != now:
+                    self._rows[row, window] = now
+                    self._changed.add((row.entity.tenant, row.entity.team or ""))
 
-    def take(self, rows: Rows, at: Moment, *, whole: bool) -> list[Leaderboard]:
-        """The boards that changed since the last call, or all, of who has been shown."""
-        teams = set(rows.members) if whole else self._changed
+    @property
+    def under_way(self) -> bool:
+        """Whether a round has begun and has not ended."""
+        return bool(self._round or self._floors)
+
+    def begin(self, rows: Rows, *, whole: bool) -> None:
+        """Begin a round: of the teams that changed since the last one, or of all."""
+        self._round = sorted(rows.members if whole else self._changed)
+        self._floors = {tenant for tenant, _ in self._round}
         self._changed = set()
+
+    def take(self, rows: Rows, at: Moment, teams: int | None = None) -> list[Leaderboard]:
+        """The boards of the next so many teams of the round, or of all that are left; then floors.
+
+        They show who has been shown.
+        """
         boards = []
-        for team in sorted(teams):
+        some = self._round[:teams]
+        del self._round[:teams]
+        for team in some:
             members = rows.members.get(team, [])
             for window in LEADERBOARD_WINDOWS if members else ():
-                known = [self._rows[row, window] for row in members if (row, window) in self._rows]
+                shown = [self._rows.get((row, window)) for row in members]
+                known = [standings for _, standings in filter(None, shown)]
                 best = self._best[team, window] = self._best_of(known)
                 boards += _boards("team", team, members[0], window, best, at)
-        for tenant in sorted({tenant for tenant, _ in teams}):
-            boards += self._floor(tenant, rows, at)
+        if not self._round:
+            for tenant in sorted(self._floors):
+                boards += self._floor(tenant, rows, at)
+            self._floors = set()
         return boards
 
     def _floor(self, tenant: str, rows: Rows, at: Moment) -> list[Leaderboard]:

@@ -112,13 +112,16 @@ class Pair:
         for each in (self.one, new):  # a board forgets in its own time what no figure reads
             each.rows.prune()
         every = shown_in(new.tick(self.now_ms))
+        before_ms = self.one.boards_at_ms
         now = shown_in(self.one.tick(self.now_ms, agents=agents))
-        if self.one.rows.waiting:  # leaderboards are made of what agents were shown with
+        if self.one.has_waiting:  # leaderboards are made of what agents were shown with
             now = {key: shown for key, shown in now.items() if isinstance(shown, View)}
         assert now == {key: every[key] for key in now}
         self.shown |= now
         if agents is None:
             assert sums_of(self.shown) == sums_of(every)
+            if self.one.boards_at_ms > before_ms:
+                assert standings_of(self.shown) == standings_of(every)
 
 
 def sums_of(shown: dict[Any, View | Leaderboard]) -> dict[Any, Any]:
@@ -132,6 +135,11 @@ def sums_of(shown: dict[Any, View | Leaderboard]) -> dict[Any, Any]:
         if isinstance(view, View)
     }
     return {key: figures for key, figures in sums.items() if any(figures)}
+
+
+def standings_of(shown: dict[Any, View | Leaderboard]) -> dict[Any, Any]:
+    """Who stands where: boards in which nothing has changed are not shown again."""
+    return {key: board.standings for key, board in shown.items() if isinstance(board, Leaderboard)}
 
 
 @settings(max_examples=80, deadline=None)

@@ -28,7 +28,7 @@ class Owned(Struct):
     [
         (False, 0.001, 0.01, 0.04),  # until the next pass is due
         (False, 0.1, 0.3, 0.4),  # a third of the time is for views and their sinks
-        (True, 0.01, 0.3, 0.39),  # a twentieth, while hours ago are read
+        (True, 0.002, 0.3, 0.198),  # a fiftieth, while hours ago are read
         (False, 0.01, 2.0, 0.04),  # a sink that hangs: views are back soon after it is
         (True, 2.0, 2.0, 1.0),
     ],
