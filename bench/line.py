@@ -90,7 +90,7 @@ class Line:
         return written
 
     def _flush(self, now_ms: int) -> list[Write]:
-        writes = self.calls.cut(now_ms).writes
+        writes = list(self.calls.cut(now_ms).writes)
         told = [
             Rec(None, write.value, now_ms, self.offset + n)
             for n, write in enumerate(w for w in writes if w.topic == self.topics.deltas.name)

@@ -113,6 +113,10 @@ class Windows:
             fine.add_one(last, key, n * (end_ms - last * FINE_MS))
         self.touched.update(zip(repeat("fine"), range(first, last + 1)))
 
+    def is_behind(self, now_ms: int) -> bool:
+        """Whether `advance` would do anything."""
+        return now_ms > self.end * FINE_MS or now_ms >= self.day.end_ms
+
     def advance(self, now_ms: int) -> bool:
         """Move on to `now`; whether any window changed."""
         end = pane_end(now_ms) // FINE_MS

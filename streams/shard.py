@@ -15,6 +15,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
 
 import msgspec
@@ -288,8 +289,8 @@ class Shard:
             position = Position(upto, self.generation_ms, cut.memory, self._mark)
             tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
             began = time.monotonic()
-            await asyncio.wait_for(
-                self.transactions.commit([*cut.writes, tail]), FLUSH_TIMEOUT_SECONDS
+            records = await asyncio.wait_for(
+                self.transactions.commit(chain(cut.writes, [tail])), FLUSH_TIMEOUT_SECONDS
             )
             self.durable = upto
             cut.committed()
@@ -297,7 +298,7 @@ class Shard:
             if (steps := self.takeover.committed(upto)) is not None:
                 self.observer.taken_over(self.name, steps)
             self.observer.transaction(self.name, ended - began)
-            self.observer.flushed(self.name, ended - started, len(cut.writes) + 1)
+            self.observer.flushed(self.name, ended - started, records)
 
     async def release(self) -> None:
         """Stop; whatever was not flushed is given up, for the next owner reads it again."""

@@ -70,11 +70,12 @@ class Write(Struct, frozen=True, gc=False):
 class Cut(Struct):
     """What one flush writes beside the position.
 
+    `writes` is gone through once; they may be made meanwhile, but are of the moment of the cut.
     `memory` is stored with the position and given back to `Stage.restore`. `committed` is called
     once the transaction is.
     """
 
-    writes: list[Write]
+    writes: Iterable[Write]
     memory: dict[str, Any]
     committed: Callable[[], None]
 

@@ -1,7 +1,7 @@
 """One Kafka transaction of a shard: all of its records, or none."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from streams.stage import Write
 FENCE_TIMEOUT_SECONDS: Final = 30.0
 """Without a coordinator aiokafka would ask for one for ever."""
 STOP_TIMEOUT_SECONDS: Final = 5.0
-AT_ONCE: Final = 1_000
-"""Records put into batches in one go, a millisecond or two: then the loop serves others."""
+AT_ONCE: Final = 250
+"""Records made and put into batches in one go, a millisecond or so: then the loop serves others."""
 
 _partition_of: Final = lru_cache(100_000)(partition_of)
 """Remembered: views are told again and again under the same keys."""
@@ -31,7 +31,7 @@ class Transactions:
         self.broker = broker
         self.shard = shard
         self._producer: Any = None
-        self._open: asyncio.Task[None] | None = None
+        self._open: asyncio.Task[int] | None = None
         self._partitions: dict[str, int] = {}
 
     async def fence(self) -> None:
@@ -52,8 +52,8 @@ class Transactions:
         if producer is not None:
             await asyncio.wait_for(producer.stop(), STOP_TIMEOUT_SECONDS)
 
-    async def commit(self, writes: Sequence[Write]) -> None:
-        """Write all of these in one transaction.
+    async def commit(self, writes: Iterable[Write]) -> int:
+        """Write all of these in one transaction; how many they were.
 
         Raises:
             ReleasedError: `stop` was called meanwhile.
@@ -62,15 +62,15 @@ class Transactions:
         assert self._producer is not None
         self._open = asyncio.ensure_future(self._commit(self._producer, writes))
         try:
-            await self._open
+            return await self._open
         except asyncio.CancelledError:
             if self._producer is not None:
                 raise  # not the transaction was given up, but the caller
             raise ReleasedError(f"{self.shard} was let go of while it wrote") from None
 
-    async def _commit(self, producer: Any, writes: Sequence[Write]) -> None:
+    async def _commit(self, producer: Any, writes: Iterable[Write]) -> int:
         await producer.begin_transaction()
-        sent = []
+        sent, count = [], 0
         batches: dict[tuple[str, int], Any] = {}
         for count, write in enumerate(writes, 1):
             topic, partition = write.topic, write.partition
@@ -93,6 +93,7 @@ class Transactions:
         await producer.flush()
         await _all(sent)  # every send, before the commit
         await producer.commit_transaction()
+        return count
 
     async def _count_of(self, producer: Any, topic: str) -> int:
         count = self._partitions[topic] = len(await producer.partitions_for(topic))

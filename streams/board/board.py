@@ -5,6 +5,7 @@ campaigns by name, agents with their team.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -36,8 +37,8 @@ TICK_HOLDS_MS: Final = 2_000
 HISTORY_ENDS_MS: Final = 10_000
 """Alerts are raised again when no history has arrived for so long."""
 LEADERBOARDS_EVERY_MS: Final = 1_000
-TEAMS_AT_ONCE: Final = 5
-"""Teams whose leaderboards are made in one go, a few milliseconds."""
+RANKED_AT_ONCE: Final = 500
+"""Agents of whom leaderboards are made in one go, a millisecond or two."""
 LIMITS_EVERY_MS: Final = 200
 """How often it is looked whether somebody waits beyond T by now."""
 TURNS: Final = 5
@@ -247,17 +248,13 @@ class Board:
     def cut(self, now_ms: int) -> Cut:
         """See Stage."""
         self.committed_at_ms = self._own_turn(now_ms)
-        writes = []
-        for entity, resolution, pane, packed in self.rows.take_touched():
-            names = (entity.tenant, entity.kind, entity.id, entity.team)
-            key = _pack((_PANE, *names, resolution, pane))
-            writes.append(self._state(key, packed))
+        panes = (self._pane(*stored) for stored in self.rows.take_touched())
+        writes: list[Write] = []
         for reference in sorted(self.learned):
             packed = _pack(self.reference.dump_one(reference))
             writes.append(self._state(_pack((_REFERENCE, *reference)), packed))
         self.learned.clear()
         told = self._cut_alerts(writes)
-        writes += self._cut_outputs()
         self.dirty = False
         memory = {
             "numbers": self.numbers,
@@ -270,7 +267,11 @@ class Board:
             self.watch.committed()
             self.new_alerts.extend(told)
 
-        return Cut(writes, memory, committed)
+        return Cut(chain(writes, panes, self._cut_outputs()), memory, committed)
+
+    def _pane(self, entity: Entity, resolution: str, pane: int, packed: bytes | None) -> Write:
+        names = (entity.tenant, entity.kind, entity.id, entity.team)
+        return self._state(_pack((_PANE, *names, resolution, pane)), packed)
 
     def _cut_alerts(self, writes: list[Write]) -> list[Alert]:
         told = []
@@ -283,21 +284,21 @@ class Board:
                 writes.append(Write(self.plan.topics.alerts.name, None, record_key, value))
         return told
 
-    def _cut_outputs(self) -> list[Write]:
+    def _cut_outputs(self) -> Iterator[Write]:
         """The last of each view and leaderboard that was shown since the last commit."""
-        topics, outputs = self.plan.topics, self.outputs
-        self.outputs = {}
+        outputs, self.outputs = self.outputs, {}
         for waiting in self._whose_turn():
             outputs[waiting] = self.waiting_outputs.pop(waiting)
-        writes = []
-        for shown in outputs.values():
-            match shown:
-                case View():
-                    topic, (key, value) = topics.metrics, view_record(shown)
-                case Leaderboard():
-                    topic, (key, value) = topics.leaderboards, board_record(shown)
-            writes.append(Write(topic.name, None, key, value))
-        return writes
+        return map(self._output, outputs.values())
+
+    def _output(self, shown: View | Leaderboard) -> Write:
+        topics = self.plan.topics
+        match shown:
+            case View():
+                topic, (key, value) = topics.metrics, view_record(shown)
+            case Leaderboard():
+                topic, (key, value) = topics.leaderboards, board_record(shown)
+        return Write(topic.name, None, key, value)
 
     def _whose_turn(self) -> list[tuple[Any, ...]]:
         if self.hurried:
@@ -330,6 +331,7 @@ class Board:
                 rows.prune()
             self.pane_end_ms = end_ms
             rows.advance(rows.now_ms)
+        rows.advance_some()
         if self.terms_end_ms is not None and rows.now_ms >= self.terms_end_ms:
             self._read_terms()
         if rows.now_ms - self.limits_at_ms >= LIMITS_EVERY_MS:
@@ -400,7 +402,7 @@ class Board:
             ranking.begin(self.rows, whole=whole)
         if agents == 0:
             return []
-        return ranking.take(self.rows, at, None if agents is None else TEAMS_AT_ONCE)
+        return ranking.take(self.rows, at, None if agents is None else RANKED_AT_ONCE)
 
     @property
     def has_waiting(self) -> bool:

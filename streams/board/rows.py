@@ -22,13 +22,21 @@ from cc_stream.tally import LIVE
 from cc_stream.tally import Row as Name
 from cc_stream.view import FLOOR_ID, Entity
 from cc_stream.windows import RESOLUTIONS, Windows
+from streams.board.taken import Taken
 
 HOUR_MS: Final = 3_600_000
 WITH_AGENTS: Final = frozenset({"agent", "floor"})
 """Shown less often: agents are many, and a part of the floor carries the vectors of all."""
 
+AGENTS_AT_ONCE: Final = 200
+"""Rows whose windows move on in one go, a millisecond or so."""
+
 _AGENT_TIME: Final = frozenset({STATE_MS.number, *(slot.number for slot in OPEN_STATES)})
 _NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up)
+
+
+Stored = tuple[Entity, str, int, bytes | None]
+"""(entity, resolution, pane, its vector packed); None for a pane that is gone."""
 
 
 class Row:
@@ -77,8 +85,11 @@ class Rows:
         self.members: dict[tuple[str, str], list[Row]] = {}
         self._by_name: dict[Name, Row] = {}
         self.waiting: list[Row] = []
+        self._behind: list[Row] = []
         self._changed: list[Row] = []
         self._touched: list[Row] = []
+        # Whatever changes windows settles it before.
+        self._taken: Taken[Stored] = Taken(iter(()))
 
     def add(self, vectors: Iterable[Counted], *, from_agents: bool) -> None:
         """Add vectors, each at a fine pane or LIVE. `from_agents`: told by the agents' timelines.
@@ -86,6 +97,7 @@ class Rows:
         What contacts say of an agent is on the floor already, by queue; how many agents serve a
         queue does not add up. What a team and the floor are given is added up before.
         """
+        self._taken.settle()
         sums: dict[Row, dict[int, Vector]] = {}
         known = self._by_name
         for name, pane, vector in vectors:
@@ -113,6 +125,7 @@ class Rows:
 
     def spread(self, name: Name, state: str, start_ms: int, end_ms: int, n: int) -> None:
         """Add a closed state of an agent."""
+        self._taken.settle()
         row: Row | None = self._of(name)
         while row is not None:
             row.windows.spread(STATE_BUCKET[state], start_ms, end_ms, n)
@@ -146,7 +159,11 @@ class Rows:
 
         Of those in `waiting` so many, the first to change; None: all of them.
         """
+        while agents is None and self._behind:
+            self.advance_some()
         rows = self._changed + self.waiting[:agents]
+        for row in rows:
+            self._advance(row)
         self._changed = []
         self.waiting = [] if agents is None else self.waiting[agents:]
         rows.sort(key=lambda row: row.entity)
@@ -159,16 +176,14 @@ class Rows:
         """Whether anything has to be stored."""
         return bool(self._touched)
 
-    def take_touched(self) -> Iterator[tuple[Entity, str, int, bytes | None]]:
-        """(entity, resolution, pane, its vector packed) to store; None for a pane that is gone."""
-        for row in self._touched:
+    def take_touched(self) -> Iterator[Stored]:
+        """What is to be stored, as it stands now; packed while it is taken."""
+        self._taken.settle()
+        touched, self._touched = self._touched, []
+        for row in touched:
             row.is_touched = False
-            if row.is_kept:
-                for resolution, pane, packed in row.windows.take_touched():
-                    yield row.entity, resolution, pane, packed
-            else:
-                row.windows.touched.clear()
-        self._touched = []
+        self._taken = Taken(_packed(touched))
+        return self._taken
 
     def restore(self, name: Name, resolution: str, pane: int, packed: bytes) -> None:
         """Take in a stored pane of a kept row; go through `settle` after the last one."""
@@ -196,17 +211,38 @@ class Rows:
             yield
 
     def advance(self, now_ms: int) -> None:
-        """Move on to `now`: rows whose windows change by it are marked."""
+        """Move on to `now`: rows whose windows change by it are marked.
+
+        Agents are many: they follow some at a time (`advance_some`), or when they are to be shown.
+        """
         self.now_ms = max(self.now_ms, now_ms)
+        self._behind = []
         for row in self.all.values():
-            day = row.windows.day
-            if row.windows.advance(self.now_ms):
-                self._mark_moved(row)
-            if row.windows.day is not day:
-                self.mark(row)
+            if row.entity.kind == "agent":
+                self._behind.append(row)
+            else:
+                self._advance(row)
+
+    def advance_some(self) -> None:
+        """Let the next agents follow."""
+        some = self._behind[-AGENTS_AT_ONCE:]
+        del self._behind[-AGENTS_AT_ONCE:]
+        for row in some:
+            self._advance(row)
+
+    def _advance(self, row: Row) -> None:
+        if not row.windows.is_behind(self.now_ms):
+            return
+        self._taken.settle()
+        day = row.windows.day
+        if row.windows.advance(self.now_ms):
+            self._mark_moved(row)
+        if row.windows.day is not day:
+            self.mark(row)
 
     def prune(self) -> None:
         """Forget what has been open for longer than any figure reads."""
+        self._taken.settle()
         oldest_ms = self.now_ms - LIVE_KEPT_MS
         for row in self.all.values():
             gone = {}
@@ -221,6 +257,7 @@ class Rows:
 
     def read_terms(self) -> None:
         """Look every row's terms up anew; a row whose terms are others now is shown again."""
+        self._taken.settle()
         for row in self.all.values():
             terms = self.find_terms(row.entity)
             if terms != row.terms:
@@ -254,6 +291,15 @@ class Rows:
             windows = Windows(ZoneInfo(terms.timezone), self.now_ms, names)
             row = self.all[entity] = Row(entity, windows, terms, is_kept=is_kept)
         return row
+
+
+def _packed(touched: Iterable[Row]) -> Iterator[Stored]:
+    for row in touched:
+        if row.is_kept:
+            for resolution, pane, packed in row.windows.take_touched():
+                yield row.entity, resolution, pane, packed
+        else:
+            row.windows.touched.clear()
 
 
 def _add_to(sums: dict[Row, dict[int, Vector]], row: Row, pane: int, vector: Vector) -> None:

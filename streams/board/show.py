@@ -1,7 +1,10 @@
 """What a board shard shows: views of its rows, and leaderboards of its agents."""
 
+from collections import deque
 from collections.abc import Iterable
 from itertools import chain
+from math import inf
+from typing import Final
 
 from msgspec import Struct
 
@@ -30,6 +33,8 @@ from streams.board.rows import Row, Rows
 
 Team = tuple[str, str]
 """(tenant, team)."""
+AGENTS_A_BOARD: Final = 30
+"""A team's leaderboards cost as much as so many agents more than it has."""
 
 
 class Moment(Struct, frozen=True):
@@ -84,8 +89,8 @@ class Ranking:
         self._rows: dict[tuple[Row, str], tuple[int, tuple[Standing, ...]]] = {}
         self._best: dict[tuple[Team, str], list[list[Standing]]] = {}
         self._changed: set[Team] = set()
-        self._round: list[Team] = []
-        self._floors: set[str] = set()
+        # (tenant, team, or None for the floor) and window: what is left of a round.
+        self._round: deque[tuple[tuple[str, str | None], str]] = deque()
 
     def changed(self, agents: Iterable[Row]) -> None:
         """These agents were shown anew: their teams change if their standings do, or the day."""
@@ -100,48 +105,54 @@ class Ranking:
     @property
     def under_way(self) -> bool:
         """Whether a round has begun and has not ended."""
-        return bool(self._round or self._floors)
+        return bool(self._round)
 
     def begin(self, rows: Rows, *, whole: bool) -> None:
-        """Begin a round: of the teams that changed since the last one, or of all."""
-        self._round = sorted(rows.members if whole else self._changed)
-        self._floors = {tenant for tenant, _ in self._round}
+        """Begin a round: of the teams that changed since the last one, or of all; then floors."""
+        teams = sorted(rows.members if whole else self._changed)
+        floors = sorted({tenant for tenant, _ in teams})
         self._changed = set()
+        self._round = deque(
+            [(team, window) for team in teams for window in LEADERBOARD_WINDOWS]
+            + [((tenant, None), window) for tenant in floors for window in LEADERBOARD_WINDOWS]
+        )
 
-    def take(self, rows: Rows, at: Moment, teams: int | None = None) -> list[Leaderboard]:
-        """The boards of the next so many teams of the round, or of all that are left; then floors.
+    def take(self, rows: Rows, at: Moment, agents: int | None = None) -> list[Leaderboard]:
+        """The next leaderboards of the round, made of some so many agents; None: all of them.
 
         They show who has been shown.
         """
-        boards = []
-        some = self._round[:teams]
-        del self._round[:teams]
-        for team in some:
-            members = rows.members.get(team, [])
-            for window in LEADERBOARD_WINDOWS if members else ():
-                shown = [self._rows.get((row, window)) for row in members]
-                known = [standings for _, standings in filter(None, shown)]
-                best = self._best[team, window] = self._best_of(known)
-                boards += _boards("team", team, members[0], window, best, at)
-        if not self._round:
-            for tenant in sorted(self._floors):
-                boards += self._floor(tenant, rows, at)
-            self._floors = set()
+        boards: list[Leaderboard] = []
+        left = inf if agents is None else agents
+        while self._round and left > 0:
+            (tenant, team), window = self._round.popleft()
+            if team is None:
+                boards += self._floor(tenant, window, rows, at)
+                left -= len(rows.members) * self.size
+            else:
+                boards += self._team((tenant, team), window, rows, at)
+                left -= len(rows.members[tenant, team]) + AGENTS_A_BOARD
         return boards
 
-    def _floor(self, tenant: str, rows: Rows, at: Moment) -> list[Leaderboard]:
+    def _team(self, of: Team, window: str, rows: Rows, at: Moment) -> list[Leaderboard]:
+        members = rows.members[of]
+        shown = [self._rows.get((row, window)) for row in members]
+        known = [standings for _, standings in filter(None, shown)]
+        best = self._best[of, window] = self._best_of(known)
+        return _boards("team", of, members[0].team, window, best, at)
+
+    def _floor(self, tenant: str, window: str, rows: Rows, at: Moment) -> list[Leaderboard]:
         """Nobody is among the best of the floor who is not among those of a team."""
-        boards = []
-        teams = [t for t in rows.members if t[0] == tenant and (t, TODAY) in self._best]
-        for window in LEADERBOARD_WINDOWS if teams else ():
-            of_teams = [self._best[team, window] for team in teams]
-            best = [
-                ranked(spec, chain.from_iterable(of_spec), self.size)
-                for spec, *of_spec in zip(LEADERBOARDS, *of_teams, strict=True)
-            ]
-            one = rows.members[teams[0]][0]
-            boards += _boards("floor", (tenant, FLOOR_ID), one, window, best, at)
-        return boards
+        teams = [t for t in rows.members if t[0] == tenant and (t, window) in self._best]
+        if not teams:
+            return []
+        of_teams = [self._best[team, window] for team in teams]
+        best = [
+            ranked(spec, chain.from_iterable(of_spec), self.size)
+            for spec, *of_spec in zip(LEADERBOARDS, *of_teams, strict=True)
+        ]
+        first = rows.members[teams[0]][0].team
+        return _boards("floor", (tenant, FLOOR_ID), first, window, best, at)
 
     def _best_of(self, rows: list[tuple[Standing, ...]]) -> list[list[Standing]]:
         """Of each leaderboard the first rows, ranked."""
@@ -158,11 +169,12 @@ class Ranking:
 
 
 def _boards(
-    scope: Scope, of: Team, one: Row, window: str, best: list[list[Standing]], at: Moment
+    scope: Scope, of: Team, row: Row | None, window: str, best: list[list[Standing]], at: Moment
 ) -> list[Leaderboard]:
-    """The boards of a scope over a window, as it stands for `one` of its agents."""
+    """The boards of a scope over a window, as it stands for the row of a team."""
+    assert row is not None
     tenant, scope_id = of
-    span = one.windows.window(window)
+    span = row.windows.window(window)
     part = at.shard if scope == "floor" else None
     return [
         Leaderboard(

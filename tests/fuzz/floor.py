@@ -41,7 +41,8 @@ class Shard:
     def flush(self, now_ms: int) -> list[Write]:
         """What goes to other topics; all of it, and the state, is bytes."""
         cut = self.stage.cut(now_ms)
-        for write in cut.writes:
+        writes = list(cut.writes)
+        for write in writes:
             assert write.value is None or isinstance(write.value, bytes)
             if write.topic == self.changelog and write.key is not None:
                 self.state.pop(write.key, None)
@@ -49,7 +50,7 @@ class Shard:
                     self.state[write.key] = write.value
         self.memory = msgspec.msgpack.encode(cut.memory)
         cut.committed()
-        return [write for write in cut.writes if write.topic != self.changelog]
+        return [write for write in writes if write.topic != self.changelog]
 
     def load_into(self, other: Stage) -> None:
         """Give another stage what a new owner would find."""

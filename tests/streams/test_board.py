@@ -1,7 +1,8 @@
 """A board shard by itself: batches by number, ticks, alerts, what a restart remembers."""
 
 from collections import Counter
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,16 +10,20 @@ import pytest
 
 from cc_stream.alerts import AlertLevels
 from cc_stream.deltas import Batch, Tick, encode
+from cc_stream.metrics.handled import HANDLED
 from cc_stream.metrics.offered import OFFERED
 from cc_stream.metrics.waiting import WAITING
+from cc_stream.panes import FINE_MS
 from cc_stream.reference import Terms
 from cc_stream.tally import LIVE
 from cc_stream.topics import topics
 from streams.board import TICK_KEY, Board, BoardPlan, MissingDeltasError
 from streams.board.board import TURNS
+from streams.stage import Write
 
 NOW_MS = 1_795_500_004_321
 SECOND_MS = 1_000
+HOUR_MS = 3_600_000
 SALES = ("queue", "default", "sales")
 PLAN = BoardPlan(topics(), Terms(), AlertLevels(waiting_now=2), "60m", 10, 20, 0)
 
@@ -55,6 +60,27 @@ def board(now_ms: int = NOW_MS) -> Board:
 
 def waiting(n: int, since_ms: int = NOW_MS) -> tuple[Any, ...]:
     return (SALES, LIVE, {WAITING.key | since_ms: n})
+
+
+def stored(writes: Iterable[Write]) -> dict[bytes | None, bytes | None]:
+    topic = PLAN.topics.panes_changelog.name
+    return {write.key: write.value for write in writes if write.topic == topic}
+
+
+@pytest.mark.parametrize("taken", range(6))
+def test_a_cut_is_of_its_moment_whatever_comes_while_it_is_written(taken: int) -> None:
+    agent = ("agent", "default", "ann", "north")
+    pane = NOW_MS // FINE_MS - 1
+    rows = [(agent, pane, {HANDLED.key: 1}), (SALES, pane, {HANDLED.key: 1}), waiting(1)]
+    one, like = board(), board()
+    for each in (one, like):
+        each.apply([Sent(0, batch(1, *rows))])
+    writes = iter(one.cut(NOW_MS).writes)
+    first = list(islice(writes, taken))
+    one.apply([Sent(1, batch(2, *rows, (SALES, pane + 1, {HANDLED.key: 1})))])
+    one.tick(NOW_MS + HOUR_MS)
+    assert stored([*first, *writes]) == stored(like.cut(NOW_MS).writes)
+    assert one.is_dirty(NOW_MS + HOUR_MS)
 
 
 def restarted(old: Board, now_ms: int) -> Board:
@@ -131,9 +157,9 @@ def test_what_waits_for_its_time_is_told_before_the_shard_is_let_go_of() -> None
     agent = ("agent", "default", "ann", "north")
     one.apply([Sent(0, batch(1, (agent, LIVE, {WAITING.key | NOW_MS: 1})))])
     one.tick(NOW_MS)
-    before = one.cut(NOW_MS).writes
+    writes = list(one.cut(NOW_MS).writes)
     one.hurry()
-    writes = before + one.cut(NOW_MS + 1).writes
+    writes += one.cut(NOW_MS + 1).writes
     keys = [w.key or b"" for w in writes if w.topic == "cc.metrics.v1"]
     assert {key.decode().split("/")[1] for key in keys} == {"agent", "floor", "team"}
     one.hurry()

@@ -5,6 +5,7 @@ not be seen: not after time has passed, terms have changed, all was shown again 
 """
 
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from hypothesis import given, settings
@@ -142,6 +143,7 @@ def standings_of(shown: dict[Any, View | Leaderboard]) -> dict[Any, Any]:
     return {key: board.standings for key, board in shown.items() if isinstance(board, Leaderboard)}
 
 
+@patch("streams.board.rows.AGENTS_AT_ONCE", 1)
 @settings(max_examples=80, deadline=None)
 @given(st.lists(step, max_size=14))
 def test_what_is_shown_is_what_a_new_board_shows(steps: list[tuple[Any, ...]]) -> None:
