@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -130,7 +131,7 @@ def agents(path: Path) -> dict[str, float]:
                 before = resident_bytes()
             board.apply([Rec(None, value, now_ms, offset)])
             if board.is_dirty(now_ms):
-                board.cut(now_ms)
+                deque(board.cut(now_ms).writes, maxlen=0)
     gc.collect()
     used = resident_bytes() - before
     assert board is not None

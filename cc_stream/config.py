@@ -155,7 +155,11 @@ class Settings(BaseSettings):
     agent_max_age_hours: Positive = Field(
         16, description="an agent's state is stale after so long: a lost logoff"
     )
-    flush_seconds: Positive = Field(0.05, description="a dirty floor shard commits so often")
+    flush_seconds: Positive = Field(
+        0.05,
+        description="a dirty floor shard commits so often; one of agents twice in "
+        "`agent_tick_seconds`, if that is longer",
+    )
     board_commit_seconds: Positive = Field(1.0, description="a dirty board shard commits so often")
     tick_seconds: Positive = Field(0.05, description="views of queues and teams")
     agent_tick_seconds: Positive = Field(0.5, description="views of agents and the floor")

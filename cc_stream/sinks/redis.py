@@ -114,10 +114,10 @@ class RedisSink:
         await self._client.aclose()
 
     def _writes(self, update: Update) -> Iterator[_Write]:
-        for tenant, views in groupby(update.views, _tenant_of_view):
+        for tenant, views in groupby(update.views, attrgetter("entity.tenant")):
             while some := list(islice(views, VIEWS)):
                 yield self._views(update, tenant, some)
-        for tenant, boards in groupby(update.leaderboards, _tenant_of_board):
+        for tenant, boards in groupby(update.leaderboards, attrgetter("tenant")):
             while several := list(islice(boards, BOARDS)):
                 yield self._boards(update, tenant, several)
         yield from self._alerts(update)
@@ -125,8 +125,7 @@ class RedisSink:
 
     def _common(self, update: Update, tenant: str | None) -> list[EncodableT]:
         """What every script is given first. Of a whole update one notice is told at its end."""
-        is_told = tenant is not None and not update.whole
-        channel = self._keys.changes(tenant) if is_told and tenant is not None else ""
+        channel = "" if tenant is None or update.whole else self._keys.changes(tenant)
         return [self._keep_ms, update.as_of_ms, channel]
 
     def _views(self, update: Update, tenant: str, views: Sequence[View]) -> _Write:
@@ -224,13 +223,6 @@ def _tenants(update: Update) -> set[str]:
     tenants = {view.entity.tenant for view in update.views}
     tenants |= {board.tenant for board in update.leaderboards}
     return tenants | {alert.tenant for alert in update.alerts}
-
-
-def _tenant_of_view(view: View) -> str:
-    return view.entity.tenant
-
-
-_tenant_of_board: Final = attrgetter("tenant")
 
 
 def _view_fields(view: View) -> bytes:

@@ -68,19 +68,25 @@ def stored(writes: Iterable[Write]) -> dict[bytes | None, bytes | None]:
 
 
 @pytest.mark.parametrize("taken", range(6))
-def test_a_cut_is_of_its_moment_whatever_comes_while_it_is_written(taken: int) -> None:
+@pytest.mark.parametrize("passed_ms", [0, 120_000, 2 * HOUR_MS])
+def test_a_cut_is_of_its_moment_whatever_comes_while_it_is_written(
+    taken: int, passed_ms: int
+) -> None:
     agent = ("agent", "default", "ann", "north")
     pane = NOW_MS // FINE_MS - 1
-    rows = [(agent, pane, {HANDLED.key: 1}), (SALES, pane, {HANDLED.key: 1}), waiting(1)]
+    rows = [(row, at, {HANDLED.key: 1}) for row in (agent, SALES) for at in (pane, pane - 355)]
+    rows += [waiting(1), waiting(1, NOW_MS - 48 * HOUR_MS + SECOND_MS)]
     one, like = board(), board()
     for each in (one, like):
         each.apply([Sent(0, batch(1, *rows))])
     writes = iter(one.cut(NOW_MS).writes)
     first = list(islice(writes, taken))
-    one.apply([Sent(1, batch(2, *rows, (SALES, pane + 1, {HANDLED.key: 1})))])
-    one.tick(NOW_MS + HOUR_MS)
+    if passed_ms:  # panes are dropped, and after hours what has waited for two days
+        one.tick(NOW_MS + passed_ms)
+    else:
+        one.apply([Sent(1, batch(2, *rows, (SALES, pane + 1, {HANDLED.key: 1})))])
     assert stored([*first, *writes]) == stored(like.cut(NOW_MS).writes)
-    assert one.is_dirty(NOW_MS + HOUR_MS)
+    assert one.is_dirty(NOW_MS + passed_ms)
 
 
 def restarted(old: Board, now_ms: int) -> Board:
