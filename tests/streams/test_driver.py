@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.driver import HOOKS, Chunk, GroupSettings, Waiting, _consumer_thread
+from streams.driver import HOOKS, Chunk, GroupSettings, Waiting, _Consumer, _consumer_thread
 
 
 @pytest.mark.parametrize("of", sorted(HOOKS))
@@ -35,6 +35,26 @@ def test_a_fetch_is_one_chunk_that_names_the_end_of_the_fetch_before() -> None:
     chunk = Chunk(TopicPartition("calls", 0), records, 3)
     assert chunk.value == (records, 3)
     assert (chunk.topic, chunk.partition, chunk.offset) == ("calls", 0, 6)
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_fetcher_that_is_cancelled_at_the_end_has_not_crashed(*, stopping: bool) -> None:
+    async def deliver() -> int:
+        raise asyncio.CancelledError
+
+    consumer = SimpleNamespace(
+        should_stop=False,
+        consumer_stopped_errors=(),
+        transport=SimpleNamespace(app=SimpleNamespace(should_stop=stopping)),
+        _deliver=deliver,
+    )
+    of: Any = consumer
+    draining = _Consumer._drain_messages(of, SimpleNamespace(should_stop=False))  # noqa: SLF001 - a hook
+    if stopping:
+        asyncio.run(draining)
+    else:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(draining)
 
 
 def test_a_topic_that_is_behind_has_no_room_until_its_agent_takes_a_chunk() -> None:
