@@ -231,7 +231,10 @@ class _Consumer(faust_aiokafka.Consumer):
                 started = time.monotonic()
                 if await self._deliver() < FEW_RECORDS:
                     await asyncio.sleep(started + GATHER_SECONDS - time.monotonic())
-        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
             # Faust takes a fetcher that is cancelled in a rebalance for crashed, also at the end.
             if not self.transport.app.should_stop:
                 raise
