@@ -16,8 +16,10 @@ local function list(index, name)
   redis.call('ZADD', index, 'GT', as_of + keep, name)
   listed[index] = true
 end
--- Days and not moments count: an expiry is put off when a tenth of it has gone.
-local function is_ageing(key) return redis.call('PTTL', key) < 0.9 * keep end
+-- Days and not moments count: an expiry is put off when a tenth of it has gone. Whether it was.
+local function put_off(key)
+  return redis.call('PTTL', key) < 0.9 * keep and redis.call('PEXPIRE', key, keep) == 1
+end
 local function finish()
   for index in pairs(listed) do
     redis.call('ZREMRANGEBYSCORE', index, '-inf', as_of)
@@ -62,8 +64,7 @@ for i, at in ipairs(cjson.decode(ARGV[5])) do
   else
     put(key, fields)
     told[#told + 1] = key
-    if is_ageing(key) then
-      redis.call('PEXPIRE', key, keep)
+    if put_off(key) then
       list(KEYS[at], key)
       if ARGV[4] ~= '' then list(KEYS[#KEYS], ARGV[4]) end
     end
@@ -108,13 +109,10 @@ local function put(scores_key, rows_key, part_key, order, head, members, rows)
   if #scores > 0 then redis.call('ZADD', scores_key, unpack(scores)) end
   if #lines > 0 then redis.call('HSET', rows_key, unpack(lines)) end
   redis.call('HSET', part_key, 'order', order, 'head', head, 'members', members)
-  for _, key in ipairs({scores_key, rows_key, part_key}) do
-    -- Each by itself: one that had no rows for a while was gone.
-    if is_ageing(key) then
-      redis.call('PEXPIRE', key, keep)
-      if key == part_key then list(KEYS[1], key) end
-    end
-  end
+  -- Each by itself: one that had no rows for a while was gone.
+  put_off(scores_key)
+  put_off(rows_key)
+  if put_off(part_key) then list(KEYS[1], part_key) end
   told[#told + 1] = scores_key
 end
 for i = 1, (#KEYS - 1) / 3 do

@@ -28,7 +28,7 @@ HOUR_MS: Final = 3_600_000
 WITH_AGENTS: Final = frozenset({"agent", "floor"})
 """Shown less often: agents are many, and a part of the floor carries the vectors of all."""
 
-AGENTS_AT_ONCE: Final = 200
+ROWS_AT_ONCE: Final = 200
 """Rows whose windows move on in one go, a millisecond or so."""
 
 _AGENT_TIME: Final = frozenset({STATE_MS.number, *(slot.number for slot in OPEN_STATES)})
@@ -225,8 +225,8 @@ class Rows:
 
     def advance_some(self) -> None:
         """Let the next agents follow."""
-        some = self._behind[-AGENTS_AT_ONCE:]
-        del self._behind[-AGENTS_AT_ONCE:]
+        some = self._behind[-ROWS_AT_ONCE:]
+        del self._behind[-ROWS_AT_ONCE:]
         for row in some:
             self._advance(row)
 

@@ -143,7 +143,7 @@ def standings_of(shown: dict[Any, View | Leaderboard]) -> dict[Any, Any]:
     return {key: board.standings for key, board in shown.items() if isinstance(board, Leaderboard)}
 
 
-@patch("streams.board.rows.AGENTS_AT_ONCE", 1)
+@patch("streams.board.rows.ROWS_AT_ONCE", 1)
 @settings(max_examples=80, deadline=None)
 @given(st.lists(step, max_size=14))
 def test_what_is_shown_is_what_a_new_board_shows(steps: list[tuple[Any, ...]]) -> None:
