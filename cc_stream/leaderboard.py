@@ -54,6 +54,10 @@ class Standing(Struct, frozen=True):
     reason: str | None = None
 
 
+Place = tuple[bool, float, str, str]
+"""What rows are ordered by; see `place_of`."""
+
+
 class LeaderboardSpec(Struct, frozen=True):
     """One board: its name, and how an agent's figures are read.
 
@@ -124,13 +128,8 @@ def ranked(
     Nothing about a row depends on those behind it.
     """
     every = list(rows)
-    size = len(every) if size is None else size
-    able = nsmallest(size, (r for r in every if r.ranked), lambda r: (-r.score, r.agent, r.team))
-    waiting = nsmallest(
-        size - len(able),
-        (r for r in every if not r.ranked),
-        lambda r: (-r.sample, r.agent, r.team),
-    )
+    best = nsmallest(len(every) if size is None else size, every, place_of)
+    able = [row for row in best if row.ranked]
     out: list[Standing] = []
     leader: Standing | None = None
     for place, row in enumerate(able, start=1):
@@ -140,7 +139,12 @@ def ranked(
             leader = row
             group = rank
         out.append(_placed(row, rank, group))
-    return out + [_placed(row, None, None) for row in waiting]
+    return out + [_placed(row, None, None) for row in best[len(able) :]]
+
+
+def place_of(row: Standing) -> Place:
+    """Where a row stands: the least is the best, and no two of a board are equal."""
+    return not row.ranked, -row.score if row.ranked else -row.sample, row.agent, row.team
 
 
 def merged(spec: LeaderboardSpec, parts: Sequence[Leaderboard]) -> Leaderboard:

@@ -37,8 +37,8 @@ TICK_HOLDS_MS: Final = 2_000
 HISTORY_ENDS_MS: Final = 10_000
 """Alerts are raised again when no history has arrived for so long."""
 LEADERBOARDS_EVERY_MS: Final = 1_000
-RANKED_AT_ONCE: Final = 500
-"""Agents of whom leaderboards are made in one go, a millisecond or two."""
+TEAMS_AT_ONCE: Final = 10
+"""Teams whose leaderboards are made in one go, a millisecond or two."""
 LIMITS_EVERY_MS: Final = 200
 """How often it is looked whether somebody waits beyond T by now."""
 TURNS: Final = 5
@@ -402,7 +402,7 @@ class Board:
             ranking.begin(self.rows, whole=whole)
         if agents == 0:
             return []
-        return ranking.take(self.rows, at, None if agents is None else RANKED_AT_ONCE)
+        return ranking.take(self.rows, at, None if agents is None else TEAMS_AT_ONCE)
 
     @property
     def has_waiting(self) -> bool:

@@ -1,6 +1,7 @@
 """What a board shard shows: views of its rows, and leaderboards of its agents."""
 
-from collections import deque
+from bisect import bisect_left, insort
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from itertools import chain
 from math import inf
@@ -13,8 +14,11 @@ from cc_stream.leaderboard import (
     LEADERBOARDS,
     Candidate,
     Leaderboard,
+    LeaderboardSpec,
+    Place,
     Scope,
     Standing,
+    place_of,
     ranked,
     standing,
 )
@@ -33,8 +37,7 @@ from streams.board.rows import Row, Rows
 
 Team = tuple[str, str]
 """(tenant, team)."""
-AGENTS_A_BOARD: Final = 30
-"""A team's leaderboards cost as much as so many agents more than it has."""
+NEVER_SHOWN: Final = (None,) * len(LEADERBOARDS)
 
 
 class Moment(Struct, frozen=True):
@@ -80,6 +83,29 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool, all_of: bo
     return views
 
 
+class Order:
+    """The standings of a team's agents on one leaderboard, always in order: few change at once."""
+
+    __slots__ = ("_places", "_rows")
+
+    def __init__(self) -> None:
+        self._places: list[Place] = []
+        self._rows: dict[Place, Standing] = {}
+
+    def replace(self, before: Standing | None, now: Standing) -> None:
+        """An agent stands elsewhere, or for the first time."""
+        if before is not None:
+            place = place_of(before)
+            del self._rows[place], self._places[bisect_left(self._places, place)]
+        place = place_of(now)
+        self._rows[place] = now
+        insort(self._places, place)
+
+    def best(self, spec: LeaderboardSpec, size: int) -> list[Standing]:
+        """The first so many, ranked."""
+        return ranked(spec, map(self._rows.__getitem__, self._places[:size]))
+
+
 class Ranking:
     """The leaderboards of a shard's teams, and its part of the floor's."""
 
@@ -87,6 +113,8 @@ class Ranking:
         self.minimum_sample = minimum_sample
         self.size = size
         self._rows: dict[tuple[Row, str], tuple[int, tuple[Standing, ...]]] = {}
+        self._orders: defaultdict[tuple[Team, str], list[Order]]
+        self._orders = defaultdict(lambda: [Order() for _ in LEADERBOARDS])
         self._best: dict[tuple[Team, str], list[list[Standing]]] = {}
         self._changed: set[Team] = set()
         # (tenant, team, or None for the floor) and window: what is left of a round.
@@ -97,10 +125,15 @@ class Ranking:
         for row in agents:
             for window in LEADERBOARD_WINDOWS:
                 day_ms = row.windows.day.start_ms
-                now = day_ms, self._standings(row, window)
-                if self._rows.get((row, window)) != now:
-                    self._rows[row, window] = now
-                    self._changed.add((row.entity.tenant, row.entity.team or ""))
+                shown_ms, before = self._rows.get((row, window), (None, NEVER_SHOWN))
+                now = self._standings(row, window)
+                if (shown_ms, before) != (day_ms, now):
+                    self._rows[row, window] = day_ms, now
+                    team = row.entity.tenant, row.entity.team or ""
+                    self._changed.add(team)
+                    orders = self._orders[team, window]
+                    for order, old, new in zip(orders, before, now, strict=True):
+                        order.replace(old, new)
 
     @property
     def under_way(self) -> bool:
@@ -117,29 +150,27 @@ class Ranking:
             + [((tenant, None), window) for tenant in floors for window in LEADERBOARD_WINDOWS]
         )
 
-    def take(self, rows: Rows, at: Moment, agents: int | None = None) -> list[Leaderboard]:
-        """The next leaderboards of the round, made of some so many agents; None: all of them.
+    def take(self, rows: Rows, at: Moment, teams: int | None = None) -> list[Leaderboard]:
+        """The next leaderboards of the round, of some so many teams; None: all of them.
 
-        They show who has been shown.
+        They show who has been shown. The floor takes as long as a tenth of its teams.
         """
         boards: list[Leaderboard] = []
-        left = inf if agents is None else agents
+        left = inf if teams is None else teams
         while self._round and left > 0:
             (tenant, team), window = self._round.popleft()
             if team is None:
                 boards += self._floor(tenant, window, rows, at)
-                left -= len(rows.members) * self.size
+                left -= 1 + len(rows.members) // 10
             else:
                 boards += self._team((tenant, team), window, rows, at)
-                left -= len(rows.members[tenant, team]) + AGENTS_A_BOARD
+                left -= 1
         return boards
 
     def _team(self, of: Team, window: str, rows: Rows, at: Moment) -> list[Leaderboard]:
-        members = rows.members[of]
-        shown = [self._rows.get((row, window)) for row in members]
-        known = [standings for _, standings in filter(None, shown)]
-        best = self._best[of, window] = self._best_of(known)
-        return _boards("team", of, members[0].team, window, best, at)
+        orders = zip(LEADERBOARDS, self._orders[of, window], strict=True)
+        best = self._best[of, window] = [order.best(spec, self.size) for spec, order in orders]
+        return _boards("team", of, rows.members[of][0].team, window, best, at)
 
     def _floor(self, tenant: str, window: str, rows: Rows, at: Moment) -> list[Leaderboard]:
         """Nobody is among the best of the floor who is not among those of a team."""
@@ -153,11 +184,6 @@ class Ranking:
         ]
         first = rows.members[teams[0]][0].team
         return _boards("floor", (tenant, FLOOR_ID), first, window, best, at)
-
-    def _best_of(self, rows: list[tuple[Standing, ...]]) -> list[list[Standing]]:
-        """Of each leaderboard the first rows, ranked."""
-        by_spec = zip(LEADERBOARDS, zip(*rows, strict=True), strict=True)
-        return [ranked(spec, of_spec, self.size) for spec, of_spec in by_spec]
 
     def _standings(self, row: Row, window: str) -> tuple[Standing, ...]:
         """An agent's row on each board."""
