@@ -1,8 +1,10 @@
 """The sink for Redis (6.2 or newer, or Valkey): hashes, sorted sets, change notices.
 
-An update is a round trip for each chunk of scripts, nearly always one; see `redis_scripts`.
+An update is a round trip for each chunk of scripts, nearly always one; see `redis_scripts`. Chunks
+of other updates that wait meanwhile share it.
 """
 
+import asyncio
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
@@ -55,6 +57,10 @@ _WITH_COMMAS: Final = (str, dict)
 _SHA: Final = {script: sha1(script.encode()).hexdigest() for script in SCRIPTS}  # noqa: S324 - EVALSHA
 
 
+_Answer = tuple[bytes, list[list[int]]]
+"""The marker as it was before, and the answers of the scripts."""
+
+
 class _Write(Struct, frozen=True):
     """One call of a script, for one thing or several."""
 
@@ -89,6 +95,8 @@ class RedisSink:
         self._keys = Keys(prefix)
         self._keep_ms = round(keep_seconds * 1000)
         self._known: dict[int, bytes] = {}
+        self._waiting: list[tuple[Sequence[_Write], asyncio.Future[_Answer]]] = []
+        self._running: asyncio.Task[None] | None = None
 
     async def publish(self, update: Update) -> bool:
         """See `Sink.publish`. A part may be written when it fails: the order guards the rest."""
@@ -194,14 +202,46 @@ class RedisSink:
             markers.append(await self._tell_of_everything(update))
         return markers[0], markers[-1], late
 
-    async def _run(self, chunk: Sequence[_Write]) -> tuple[bytes, list[list[int]]]:
-        """The marker as it was before, and the answers of the scripts."""
+    async def _run(self, chunk: Sequence[_Write]) -> _Answer:
+        """Run it in one round trip with all that waits for one."""
+        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((chunk, answer))
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run_waiting())
+        return await answer
+
+    async def _run_waiting(self) -> None:
+        while waiting := self._waiting:
+            self._waiting = []
+            answers: list[_Answer | Exception]
+            try:
+                answers = await self._run_all([chunk for chunk, _ in waiting])
+            except Exception as error:  # noqa: BLE001 - raised by each who waits
+                waiting += self._waiting  # they would wait as long for the same
+                self._waiting = []
+                answers = [error] * len(waiting)
+            for (_, told), answer in zip(waiting, answers, strict=True):
+                if told.done():
+                    continue  # who asked was cancelled
+                if isinstance(answer, Exception):
+                    told.set_exception(answer)
+                else:
+                    told.set_result(answer)
+
+    async def _run_all(self, chunks: Sequence[Sequence[_Write]]) -> list[_Answer | Exception]:
+        """What each chunk is answered, or the first error among its scripts."""
         async with self._client.pipeline(transaction=False) as pipe:
             self._look(pipe)
-            for write in chunk:
+            for write in chain.from_iterable(chunks):
                 pipe.evalsha(_SHA[write.script], len(write.keys), *write.keys, *write.args)
-            _, marker, *answers = await pipe.execute()
-        return marker, answers
+            _, marker, *flat = await pipe.execute(raise_on_error=False)
+        each = iter(flat)
+        answers: list[_Answer | Exception] = []
+        for chunk in chunks:
+            of_chunk = list(islice(each, len(chunk)))
+            failed = [answer for answer in (marker, *of_chunk) if isinstance(answer, Exception)]
+            answers.append(failed[0] if failed else (marker, of_chunk))
+        return answers
 
     def _look(self, pipe: Pipeline) -> None:
         """Two commands: leave a marker where none is, and read it."""

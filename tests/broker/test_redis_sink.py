@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -12,7 +13,7 @@ from redis import Redis
 from cc_stream.local.redis import RedisServer
 from cc_stream.metrics import READINGS
 from cc_stream.panes import WINDOWS
-from cc_stream.sinks.redis import CHUNK, VIEWS, RedisSink, connect
+from cc_stream.sinks.redis import ANSWER_SECONDS, CHUNK, VIEWS, RedisSink, connect
 from cc_stream.sinks.redis_reader import HEAD_FIELDS, RedisReader
 from cc_stream.sinks.sink import SinkUnavailable, Update
 from cc_stream.telemetry import Telemetry
@@ -166,6 +167,57 @@ def test_a_key_of_another_kind_is_told_and_nothing_is_lost(
         asyncio.run(publish(redis_server, unique_name, update(view())))
 
 
+def test_shards_that_publish_at_once_share_a_round_trip(
+    redis_server: RedisServer, client: Client, unique_name: str
+) -> None:
+    async def run() -> list[bool | BaseException]:
+        sink = RedisSink(connect(redis_server.url), unique_name)
+        await sink.publish(update(view(), shard=9))  # the scripts are known
+        client.config_resetstat()
+        each = (sink.publish(update(view(2), shard=shard, offset=2)) for shard in range(3))
+        answers = await asyncio.gather(*each)
+        await sink.close()
+        return list(answers)
+
+    assert asyncio.run(run()) == [True, True, True]  # none has told everything yet
+    calls = client.info("commandstats")
+    assert (calls["cmdstat_get"]["calls"], calls["cmdstat_evalsha"]["calls"]) == (1, 6)
+
+
+def test_what_is_wrong_with_one_update_is_not_told_of_another(
+    redis_server: RedisServer, client: Client, unique_name: str
+) -> None:
+    async def run() -> list[bool | BaseException]:
+        sink = RedisSink(connect(redis_server.url), unique_name)
+        good, bad = view(entity=Entity("acme", "team", "t")), view()
+        each = (sink.publish(update(one, whole=True)) for one in (good, bad, good))
+        answers = await asyncio.gather(*each, return_exceptions=True)
+        await sink.close()
+        return list(answers)
+
+    client.set(unique_name + QUEUE_KEY, "not ours")
+    first, second, third = asyncio.run(run())
+    assert not first
+    assert isinstance(second, SinkUnavailable)
+    assert not third
+
+
+def test_one_who_gives_up_takes_nobody_along(redis_server: RedisServer, unique_name: str) -> None:
+    async def run() -> None:
+        sink = RedisSink(connect(redis_server.url), unique_name)
+        first, second = (
+            asyncio.create_task(sink.publish(update(view(), shard=shard, whole=True)))
+            for shard in range(2)
+        )
+        await asyncio.sleep(0)
+        first.cancel()
+        assert not await second
+        assert first.cancelled()
+        await sink.close()
+
+    asyncio.run(run())
+
+
 def test_an_outage_is_told_and_the_store_asks_for_everything_afterwards(
     own_redis: RedisServer,
 ) -> None:
@@ -216,10 +268,16 @@ def test_a_redis_that_hangs_does_not_hold_the_caller(own_redis: RedisServer) -> 
         sink = RedisSink(connect(own_redis.url))
         await sink.publish(update(view()))
         own_redis.pause()
+        started = time.monotonic()
         try:
             async with asyncio.timeout(8):
-                with pytest.raises(SinkUnavailable, match=r"^Redis: "):
-                    await sink.publish(update(view()))
+                first, late = (asyncio.create_task(sink.publish(update(view()))) for _ in range(2))
+                await asyncio.sleep(0.5)
+                last = asyncio.create_task(sink.publish(update(view())))
+                for one in (first, late, last):
+                    with pytest.raises(SinkUnavailable, match=r"^Redis: "):
+                        await one
+                assert time.monotonic() - started < 2 * ANSWER_SECONDS
         finally:
             own_redis.resume()
         assert await sink.publish(update(view()))
