@@ -156,10 +156,6 @@ class Ordered:
         """How many lie in this bucket or in higher ones."""
         return self.count - self.before(bucket)
 
-    def between(self, first: int, end: int) -> int:
-        """How many lie in `[first, end)`."""
-        return self.before(end) - self.before(first) if first < end else 0
-
     def first_since(self, bucket: int) -> int | None:
         """The least bucket that is not lower, None when all are."""
         index = bisect_left(self.buckets, bucket)

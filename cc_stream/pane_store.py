@@ -86,6 +86,13 @@ class Panes:
         index = bisect_left(numbers, pane)
         return unpack(self._closed[index]) if numbers[index] == pane else None
 
+    def stored(self, pane: int, *, stays_open: bool) -> bytes | None:
+        """How a pane is to be stored, None if it is zero; one that changes on stays open."""
+        total = self._open.get(pane) if stays_open else None
+        if total is None:
+            return self.close(pane)
+        return pack(total) if total else None
+
     def close(self, pane: int) -> bytes | None:
         """Pack a pane; how it is to be stored, None if it is zero."""
         total = self._open.pop(pane, None)

@@ -34,6 +34,7 @@ COARSE_KEPT_MS: Final = 72 * 3_600_000
 PANES: Final = {name: length // FINE_MS for name, length in ROLLING.items()}
 """The age in panes at which a pane leaves each rolling window: 30, 90, 180, 360."""
 FINE_KEPT: Final = max(PANES.values())
+LEAST_PANES: Final = min(PANES.values())
 OPEN_PANES: Final = 30
 """Fine panes that are not packed with time yet: most states of agents begin and end in them."""
 LIVE_PANE: Final = ("live", 0)
@@ -77,8 +78,10 @@ class Windows:
             return
         self.fine.add(pane, vector)
         self.touched.add(("fine", pane))
-        totals = [self._day_sum] if is_today else []
-        add_into_each(totals + self._covering(age), vector)
+        totals = self._covering(age)
+        if is_today:
+            totals.append(self._day_sum)
+        add_into_each(totals, vector)
 
     def _add_coarse(self, pane: int, vector: Vector) -> bool:
         """Add to a coarse pane unless it is too old; whether it belongs to the day."""
@@ -164,11 +167,12 @@ class Windows:
         None for a pane that is gone or zero.
         """
         taken: list[tuple[str, int, bytes | None]] = []
+        newest = self.end - 1
         for resolution, pane in self.touched:
             if resolution == "fine":
-                packed = self.fine.close(pane)
+                packed = self.fine.stored(pane, stays_open=pane >= newest)
             elif resolution == "coarse":
-                packed = self.coarse.close(pane)
+                packed = self.coarse.stored(pane, stays_open=pane >= newest // FINE_PER_COARSE)
             else:
                 packed = pack(join(self.live)) if self.live else None
             taken.append((resolution, pane, packed))
@@ -208,6 +212,8 @@ class Windows:
         """The sums of the rolling windows that cover a pane of this age; one ahead has none."""
         if age < 0:
             return []
+        if age < LEAST_PANES:  # mostly
+            return list(self._rolling.values())
         return [total for name, total in self._rolling.items() if age < PANES[name]]
 
     def add_panes(self, resolution: str, panes: Iterable[tuple[int, Vector]]) -> None:

@@ -71,7 +71,7 @@ def _in_wrapup(figures: Figures) -> int:
 def _wrapup_over(figures: Figures) -> int:
     oldest_ms = figures.as_of_ms - figures.terms.wrap_max_ms
     limit_ms = figures.as_of_ms - figures.terms.wrap_limit_ms
-    return figures.live(WRAPPING).between(oldest_ms, limit_ms)
+    return figures.open_between(WRAPPING, oldest_ms, limit_ms)
 
 
 def _stale_closed(figures: Figures) -> int:
@@ -79,7 +79,8 @@ def _stale_closed(figures: Figures) -> int:
     age_ms = figures.terms.contact_max_age_ms
     first_ms = figures.window.start_ms - age_ms
     end_ms = min(figures.window.end_ms, figures.as_of_ms + 1) - age_ms
-    return sum(figures.live(slot).between(first_ms, end_ms) for slot in (WAITING, TALKING, HOLDING))
+    slots = WAITING, TALKING, HOLDING
+    return sum([figures.open_between(slot, first_ms, end_ms) for slot in slots])
 
 
 def _live(name: str, read: Callable[[Figures], int | float | str | None], text: str) -> Reading:

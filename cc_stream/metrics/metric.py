@@ -83,8 +83,16 @@ class Figures(Struct):
 
     def open_since(self, slot: Slot, first_ms: int) -> int:
         """How many of what is open now have been so since `first_ms` or later."""
-        # Of an agent nearly nothing is open: that is answered at once.
-        return self.live(slot).since(first_ms) if slot.number in self.live_parts else 0
+        buckets = self.live_parts.get(slot.number)
+        if buckets is None:
+            return 0
+        if min(buckets) >= first_ms:  # nearly always, and no order is needed
+            return sum(buckets.values())
+        return self.live(slot).since(first_ms)
+
+    def open_between(self, slot: Slot, first_ms: int, end_ms: int) -> int:
+        """How many of what is open now have been so since a moment in `[first, end)`."""
+        return max(0, self.open_since(slot, first_ms) - self.open_since(slot, end_ms))
 
     def is_current(self) -> bool:
         """Whether the window reaches `as_of_ms`: only then has it a live side."""

@@ -57,7 +57,7 @@ def live_tally(figures: Figures) -> tuple[int, int]:
     """Numerator and denominator with those who wait for longer than T now as misses."""
     hits, count = FORMULAS[figures.terms.service_level_formula](_tally(figures))
     limit = figures.as_of_ms - figures.terms.service_level_seconds * 1000
-    return hits, count + figures.live(WAITING).between(oldest_ms(figures), limit)
+    return hits, count + figures.open_between(WAITING, oldest_ms(figures), limit)
 
 
 def _live(figures: Figures) -> float | None:

@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_stream.counts import Ordered
+from cc_stream.metrics.metric import Figures
+from cc_stream.metrics.waiting import WAITING
 from cc_stream.panes import Window
 
 edges = st.integers(-20, 120)
@@ -17,12 +19,20 @@ def test_counts_and_overlaps(histogram: dict[int, int], first: int, end: int, ag
     assert ordered.before(first) == sum(n for bucket, n in entries if bucket < first)
     assert ordered.since(first) == sum(n for bucket, n in entries if bucket >= first)
     assert ordered.upto(first + 0.5) == sum(n for bucket, n in entries if bucket <= first)
-    assert ordered.between(first, end) == sum(n for bucket, n in entries if first <= bucket < end)
     assert ordered.first_since(first) == min((b for b in histogram if b >= first), default=None)
     if first < end:
         window = Window(first, end)
         overlap = sum(n * window.overlap_ms(begin, begin + age) for begin, n in entries)
         assert ordered.overlap(first, end, age) == overlap
+
+
+@given(histograms, edges, edges)
+def test_what_is_open_since(histogram: dict[int, int], first: int, end: int) -> None:
+    live = {WAITING.number: histogram} if histogram else {}
+    figures, entries = Figures("queue", Window(0, 1), 0, {}, live), histogram.items()
+    assert figures.open_since(WAITING, first) == sum(n for since, n in entries if since >= first)
+    between = sum(n for since, n in entries if first <= since < end)
+    assert figures.open_between(WAITING, first, end) == between
 
 
 @given(histograms, st.sampled_from((0.01, 0.25, 0.5, 0.9, 0.95, 1.0)))
