@@ -17,6 +17,9 @@ from streams.stage import Record
 PIECES = 16
 """So many flushes find the culprit among 16 records, one loading more among 256."""
 
+BYTES_AN_EVENT = 512
+"""Of the deltas topic so many take about as long to apply as an event does."""
+
 
 class Suspect(Struct, frozen=True):
     """Offsets `[begin, end)`, one of which made a stage fail with an exception of this type.
@@ -61,7 +64,10 @@ def suspect_of(
 def pieces(
     records: Sequence[Record], suspect: Suspect | None, at_most: int
 ) -> Iterator[Sequence[Record]]:
-    """The records in the pieces in which they are applied; those of the suspect apart."""
+    """The records in the pieces in which they are applied; those of the suspect apart.
+
+    A piece weighs `at_most`, or it is one record.
+    """
     if suspect is None:
         groups = [records]
     else:
@@ -74,5 +80,17 @@ def pieces(
 
         groups = [list(group) for _, group in groupby(records, piece)]
     for group in groups:
-        for start in range(0, len(group), at_most):
-            yield group[start : start + at_most]
+        start = weight = 0
+        for index, record in enumerate(group):
+            more = weight_of(record)
+            if weight and weight + more > at_most:
+                yield group[start:index]
+                start, weight = index, 0
+            weight += more
+        if weight:
+            yield group[start:]
+
+
+def weight_of(record: Record) -> int:
+    """How many events it takes as long as: one, or the deltas of a flush, which may be many."""
+    return 1 + len(record.value or b"") // BYTES_AN_EVENT

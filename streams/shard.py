@@ -24,7 +24,7 @@ from aiokafka import TopicPartition
 from streams.broker import Broker, read_partition
 from streams.ground import Ground, Mark
 from streams.load import Loading, Position, load
-from streams.poison import Suspect, pieces
+from streams.poison import Suspect, pieces, weight_of
 from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 from streams.takeover import Takeover
 from streams.transaction import Transactions
@@ -33,7 +33,7 @@ log: Final = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_SECONDS: Final = 30.0
 CHUNK: Final = 64
-"""Records applied in one go, a millisecond or two: then the loop serves others."""
+"""Events applied in one go, a millisecond or two: then the loop serves others."""
 CATCHING_UP_CHUNK: Final = 256
 """The same of a shard that is far behind: nobody waits for what it reads."""
 FED_SECONDS: Final = 0.05
@@ -222,7 +222,7 @@ class Shard:
                 await self.flush(time.time_ns() // 1_000_000)
                 if self.next >= self.suspect.end:
                     self.suspect = None
-            self._unyielded += len(piece)
+            self._unyielded += sum(map(weight_of, piece))
             if self._unyielded >= CHUNK:
                 self._unyielded = 0
                 await asyncio.sleep(0)

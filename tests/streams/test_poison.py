@@ -1,18 +1,20 @@
 """The search for the record that makes a stage fail."""
 
+from itertools import chain
 from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_stream.errors import CcStreamError
-from streams.poison import PIECES, Suspect, pieces, suspect_of
+from streams.poison import BYTES_AN_EVENT, PIECES, Suspect, pieces, suspect_of
 
 
 class At(NamedTuple):
     """A record, as far as the search reads it."""
 
     offset: int
+    value: bytes | None = None
 
 
 class Trial(NamedTuple):
@@ -92,3 +94,15 @@ def test_a_search_that_comes_no_closer_is_an_ordinary_failure() -> None:
     alone = Suspect(7, 8, "KeyError", alone=True)
     assert suspect_of((7, 8), alone, KeyError()) is None
     assert suspect_of((0, PIECES), Suspect(0, PIECES, "KeyError"), KeyError()) is None
+
+
+@given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 12))
+def test_a_piece_is_as_heavy_as_is_allowed_or_one_record(sizes: list[int], at_most: int) -> None:
+    records = [At(at, bytes(size * BYTES_AN_EVENT)) for at, size in enumerate(sizes)]
+    found: list[list[At]] = [list(piece) for piece in pieces(records, None, at_most)]  # type: ignore[arg-type]
+    assert [*chain.from_iterable(found)] == records
+    weights = [sum(1 + len(record.value or b"") // BYTES_AN_EVENT for record in p) for p in found]
+    assert all(w <= at_most or len(p) == 1 for w, p in zip(weights, found, strict=True))
+    # None could have taken the next one's first record along.
+    firsts = [1 + len(piece[0].value or b"") // BYTES_AN_EVENT for piece in found[1:]]
+    assert all(w + first > at_most for w, first in zip(weights, firsts, strict=False))
