@@ -18,12 +18,13 @@ Run = Callable[[Place, Input, str], Coroutine[None, None, Figures]]
 class Candidate(Struct, frozen=True):
     """What is measured. `at_most`: repetitions of what is long, or hardly moves.
 
-    `on_request`: only when it is named.
+    `on_request`: only when it is named. `needs_broker`: it has to do with the broker.
     """
 
     run: Run
     at_most: int = 1_000
     on_request: bool = False
+    needs_broker: bool = True
 
 
 CANDIDATES: Final = {
@@ -41,9 +42,9 @@ CANDIDATES: Final = {
     "latency": Candidate(latency.by_rate),
     **{f"flush_ms.{ms}": Candidate(run, at_most=1) for ms, run in latency.BY_FLUSH_MS.items()},
     "recovery": Candidate(recovery.run, at_most=1),
-    "memory": Candidate(memory.run, at_most=1),
+    "memory": Candidate(memory.run, at_most=1, needs_broker=False),
     "backfill": Candidate(backfill.part_of_a_day, at_most=1),
     "backfill_day": Candidate(backfill.whole_day, at_most=1, on_request=True),
-    "growth": Candidate(growth.run, at_most=1),
-    "scrape": Candidate(scrape.run, at_most=1),
+    "growth": Candidate(growth.run, at_most=1, needs_broker=False),
+    "scrape": Candidate(scrape.run, at_most=1, needs_broker=False),
 }

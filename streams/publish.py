@@ -20,6 +20,8 @@ log: Final = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 1.0
+TOGETHER_SECONDS: Final = 0.025
+"""Shards flush together: what they tell comes within so long, and is shown in one go."""
 AGENTS_AT_ONCE: Final = 20
 """Agents of a board in one go, a millisecond or two: then others have their turn."""
 RESTS, RESTS_IN_HISTORY = 4, 99
@@ -97,7 +99,7 @@ class Publisher:
             reading = await self.publish_once()
             await asyncio.sleep(self.rest_seconds(time.monotonic() - started, reading))
             await heard(news, started + LOOK_SECONDS - time.monotonic())
-            await asyncio.sleep(STEP_SECONDS)
+            await asyncio.sleep(TOGETHER_SECONDS)
 
     async def publish_agents_loop(self) -> None:
         """Tell for ever of agents and the floor: some of each board whose time has come."""
