@@ -86,11 +86,12 @@ class Panes:
         index = bisect_left(numbers, pane)
         return unpack(self._closed[index]) if numbers[index] == pane else None
 
-    def stored(self, pane: int, *, stays_open: bool) -> bytes | None:
-        """How a pane is to be stored, None if it is zero; one that changes on stays open."""
-        total = self._open.get(pane) if stays_open else None
-        if total is None:
+    def stored(self, pane: int) -> bytes | None:
+        """How a pane is to be stored, None if it is zero; the latest stays open, and alone."""
+        total = self._open.get(pane)
+        if total is None or pane < max(self._open):
             return self.close(pane)
+        self.close_before(pane)
         return pack(total) if total else None
 
     def close(self, pane: int) -> bytes | None:

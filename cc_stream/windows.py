@@ -167,12 +167,11 @@ class Windows:
         None for a pane that is gone or zero.
         """
         taken: list[tuple[str, int, bytes | None]] = []
-        newest = self.end - 1
         for resolution, pane in self.touched:
             if resolution == "fine":
-                packed = self.fine.stored(pane, stays_open=pane >= newest)
+                packed = self.fine.stored(pane)
             elif resolution == "coarse":
-                packed = self.coarse.stored(pane, stays_open=pane >= newest // FINE_PER_COARSE)
+                packed = self.coarse.stored(pane)
             else:
                 packed = pack(join(self.live)) if self.live else None
             taken.append((resolution, pane, packed))
