@@ -86,14 +86,6 @@ class Panes:
         index = bisect_left(numbers, pane)
         return unpack(self._closed[index]) if numbers[index] == pane else None
 
-    def stored(self, pane: int) -> bytes | None:
-        """How a pane is to be stored, None if it is zero; the latest stays open, and alone."""
-        total = self._open.get(pane)
-        if total is None or pane < max(self._open):
-            return self.close(pane)
-        self.close_before(pane)
-        return pack(total) if total else None
-
     def close(self, pane: int) -> bytes | None:
         """Pack a pane; how it is to be stored, None if it is zero."""
         total = self._open.pop(pane, None)

@@ -169,9 +169,9 @@ class Windows:
         taken: list[tuple[str, int, bytes | None]] = []
         for resolution, pane in self.touched:
             if resolution == "fine":
-                packed = self.fine.stored(pane)
+                packed = self.fine.close(pane)
             elif resolution == "coarse":
-                packed = self.coarse.stored(pane)
+                packed = self.coarse.close(pane)
             else:
                 packed = pack(join(self.live)) if self.live else None
             taken.append((resolution, pane, packed))

@@ -13,7 +13,7 @@ vectors = st.dictionaries(st.integers(KEY, KEY + 2), st.sampled_from((-2, -1, 1,
 steps = st.one_of(
     st.tuples(st.just("add"), pane, vectors),
     st.tuples(st.just("fill"), pane, st.integers(0, 6), st.sampled_from((-1, 1))),
-    st.tuples(st.sampled_from(("stored", "close_before", "drop_before")), pane),
+    st.tuples(st.sampled_from(("close", "close_before", "drop_before")), pane),
 )
 
 
@@ -36,8 +36,8 @@ def test_a_pane_is_the_sum_of_what_was_added(schedule: list[tuple]) -> None:  # 
             gone = panes.drop_before(at)
             assert {one for one in older if sums[one]} <= gone <= older
             sums = {one: vector for one, vector in sums.items() if one >= at}
-        elif step == "stored":
-            packed = panes.stored(at)
+        elif step == "close":
+            packed = panes.close(at)
             assert (unpack(packed) if packed else {}) == sums.get(at, {})
         else:
             panes.close_before(at)
