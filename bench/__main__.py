@@ -15,7 +15,6 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from bench import latency
 from bench.aims import AIMS
 from bench.candidates import CANDIDATES, Candidate, Figures
 from bench.inputs import Input, simulated
@@ -74,8 +73,9 @@ def _measure(
         with console.status("starting Kafka and Redis"):
             place = held.enter_context(servers())
         if any(candidate.needs_broker for candidate in chosen.values()):
+            # What a JVM compiles at first takes a third of a core.
             with console.status("warming up the broker: one run of latency, thrown away"):
-                asyncio.run(latency.warm_up(place))
+                _run(CANDIDATES["latency"], place, given, "bench-warm-up")
         for repetition in range(1, repetitions + 1):
             for name, candidate in chosen.items():
                 if repetition > candidate.at_most:

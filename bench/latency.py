@@ -87,7 +87,7 @@ class Reading(Struct, frozen=True):
 
 
 async def run(
-    rates: Sequence[int], flush_seconds: float, place: Place, _given: Input | None, name: str
+    rates: Sequence[int], flush_seconds: float, place: Place, _given: Input, name: str
 ) -> dict[str, float]:
     """Start a worker, load it at one rate after the other, and follow the probes.
 
@@ -110,11 +110,6 @@ async def run(
                 measured = await _measured(place, settings, process, order)
                 figures |= {f"{rate}.{figure}": value for figure, value in measured.items()}
             return figures
-
-
-async def warm_up(place: Place) -> None:
-    """Load the broker as a run does: what a JVM compiles at first takes a third of a core."""
-    await run(RATES, 0.05, place, None, "bench-warm-up")
 
 
 by_rate = partial(run, RATES, 0.05)

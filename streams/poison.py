@@ -63,10 +63,10 @@ def suspect_of(
 
 def pieces(
     records: Sequence[Record], suspect: Suspect | None, at_most: int
-) -> Iterator[Sequence[Record]]:
+) -> Iterator[tuple[int, Sequence[Record]]]:
     """The records in the pieces in which they are applied; those of the suspect apart.
 
-    A piece weighs `at_most`, or it is one record.
+    Each with its weight, which is `at_most`, or it is one record.
     """
     if suspect is None:
         groups = [records]
@@ -82,15 +82,15 @@ def pieces(
     for group in groups:
         start = weight = 0
         for index, record in enumerate(group):
-            more = weight_of(record)
+            more = _weight_of(record)
             if weight and weight + more > at_most:
-                yield group[start:index]
+                yield weight, group[start:index]
                 start, weight = index, 0
             weight += more
         if weight:
-            yield group[start:]
+            yield weight, group[start:]
 
 
-def weight_of(record: Record) -> int:
+def _weight_of(record: Record) -> int:
     """How many events it takes as long as: one, or the deltas of a flush, which may be many."""
     return 1 + len(record.value or b"") // BYTES_AN_EVENT

@@ -24,7 +24,7 @@ from aiokafka import TopicPartition
 from streams.broker import Broker, read_partition
 from streams.ground import Ground, Mark
 from streams.load import Loading, Position, load
-from streams.poison import Suspect, pieces, weight_of
+from streams.poison import Suspect, pieces
 from streams.stage import POSITION_KEY, LossError, Record, Stage, Write
 from streams.takeover import Takeover
 from streams.transaction import Transactions
@@ -216,13 +216,13 @@ class Shard:
         if records[0].offset < self.next:
             records = [record for record in records if record.offset >= self.next]
         size = CATCHING_UP_CHUNK if self.is_catching_up() else CHUNK
-        for piece in pieces(records, self.suspect, size):
+        for weight, piece in pieces(records, self.suspect, size):
             self._apply(piece)
             if self.suspect is not None:
                 await self.flush(time.time_ns() // 1_000_000)
                 if self.next >= self.suspect.end:
                     self.suspect = None
-            self._unyielded += sum(map(weight_of, piece))
+            self._unyielded += weight
             if self._unyielded >= CHUNK:
                 self._unyielded = 0
                 await asyncio.sleep(0)

@@ -1,7 +1,7 @@
 """The search for the record that makes a stage fail."""
 
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def _incarnation(offsets: list[int], bad: set[int], suspect: Suspect | None) -> 
     applied: list[int] = []
     buried: list[int] = []
     records = [At(offset) for offset in offsets]
-    for piece in pieces(records, suspect, 256):  # type: ignore[arg-type]
+    for _, piece in pieces(records, suspect, 256):  # type: ignore[arg-type]
         found = [record.offset for record in piece]
         if suspect is not None and suspect.alone and found[-1] == suspect.begin:
             buried += found
@@ -99,9 +99,11 @@ def test_a_search_that_comes_no_closer_is_an_ordinary_failure() -> None:
 @given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 12))
 def test_a_piece_is_as_heavy_as_is_allowed_or_one_record(sizes: list[int], at_most: int) -> None:
     records = [At(at, bytes(size * BYTES_AN_EVENT)) for at, size in enumerate(sizes)]
-    found: list[list[At]] = [list(piece) for piece in pieces(records, None, at_most)]  # type: ignore[arg-type]
+    weighed = list(pieces(records, None, at_most))  # type: ignore[arg-type]
+    found: list[list[Any]] = [list(piece) for _, piece in weighed]
     assert [*chain.from_iterable(found)] == records
     weights = [sum(1 + len(record.value or b"") // BYTES_AN_EVENT for record in p) for p in found]
+    assert [weight for weight, _ in weighed] == weights
     assert all(w <= at_most or len(p) == 1 for w, p in zip(weights, found, strict=True))
     # None could have taken the next one's first record along.
     firsts = [1 + len(piece[0].value or b"") // BYTES_AN_EVENT for piece in found[1:]]
