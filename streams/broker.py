@@ -1,7 +1,9 @@
 """How shards reach Kafka, and how a partition is read to its end."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -81,26 +83,55 @@ async def read_partition(
         await consumer.stop()
 
 
+class Fetched(list[Any]):
+    """Records, in order: there is no other from `begin` to the last of them."""
+
+    __slots__ = ("begin",)
+
+    def __init__(self, records: Iterable[Any], begin: int) -> None:
+        super().__init__(records)
+        self.begin = begin
+
+
 class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
     """A consumer whose records stay as the decoder made them: they do not know where they lay.
 
     A `ConsumerRecord` for each takes a third of the time of reading. Which records are committed
-    is decided before this step.
+    is decided before this step. What is taken from it is `Fetched`.
     """
 
     async def start(self) -> None:
         """See aiokafka."""
         await super().start()
-        self._fetcher._records = _Bare(self._fetcher._records)  # noqa: SLF001 - held by test_load
+        self._fetcher._records = _Waiting(self._fetcher._records)  # noqa: SLF001 - held by test_load
 
 
-class _Bare(dict[TopicPartition, Any]):
+class _Waiting(dict[TopicPartition, Any]):
     """What was fetched, until it is taken."""
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        # Where the next that is taken of a partition begins, if it is read from this position on:
+        # between the two lie markers of transactions, which nobody is given.
+        self._follows: dict[TopicPartition, tuple[int, int]] = {}
 
     def __setitem__(self, tp: TopicPartition, fetched: Any) -> None:
         if type(fetched) is FetchResult:
             fetched._partition_records._consumer_record = _as_it_is  # noqa: SLF001 - a hook
+            # Weak, else what is thrown away would stay until the garbage collector comes.
+            fetched.getall = partial(self._take, tp, weakref.proxy(fetched))
         super().__setitem__(tp, fetched)
+
+    def _take(self, tp: TopicPartition, fetched: Any, max_records: int) -> Fetched:
+        """In the place of `FetchResult.getall`: nothing else moves the position meanwhile."""
+        batches = fetched._partition_records  # noqa: SLF001 - a hook
+        position, begin = self._follows.get(tp, (-1, 0))
+        if batches.next_fetch_offset != position:
+            begin = batches.next_fetch_offset
+        records = Fetched(FetchResult.getall(fetched, max_records), begin)
+        following = records[-1].offset + 1 if records else begin
+        self._follows[tp] = batches.next_fetch_offset, following
+        return records
 
 
 def _as_it_is(_tp: TopicPartition, record: Any) -> Any:

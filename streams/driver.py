@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 from aiokafka import TopicPartition
@@ -23,7 +23,7 @@ from msgspec import Struct
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topic
 from streams import upkeep
-from streams.broker import BareConsumer
+from streams.broker import BareConsumer, Fetched
 from streams.owner import Owner
 
 log: Final = logging.getLogger(__name__)
@@ -75,14 +75,10 @@ class GroupSettings(Struct, frozen=True):
 
 
 class Chunk:
-    """The records of one fetch of one partition, in the shape of a consumed record.
-
-    `follows` is the last offset of the fetch before it, None after a seek.
-    """
+    """The records of one fetch of one partition, in the shape of a consumed record."""
 
     __slots__ = (
         "checksum",
-        "follows",
         "headers",
         "key",
         "offset",
@@ -95,32 +91,39 @@ class Chunk:
         "value",
     )
 
-    def __init__(self, tp: TopicPartition, records: list[Any], follows: int | None) -> None:
+    def __init__(self, tp: TopicPartition, records: Fetched) -> None:
         last = records[-1]
         self.topic, self.partition, self.offset = tp.topic, tp.partition, last.offset
         self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
         self.headers: tuple[()] = ()
         self.key = self.checksum = None
-        self.value = (records, follows)
+        self.value = records
         self.serialized_key_size = self.serialized_value_size = 0
 
 
 class Waiting:
-    """How many chunks of a topic wait for its agent: the memory of a worker that is behind."""
+    """How many chunks of a partition its agent has or is to be given."""
 
     AT_MOST: Final = 8
+    """Of a topic: the memory of a worker that is behind."""
     LOOK_SECONDS: Final = 0.05
 
     def __init__(self) -> None:
-        self.chunks: Counter[str] = Counter()
+        self.chunks: Counter[TopicPartition] = Counter()
 
-    def has_room(self, topic: str) -> bool:
-        """Whether one more may be fetched."""
-        return self.chunks[topic] < self.AT_MOST
+    def full(self) -> set[str]:
+        """The topics of which no more may be fetched."""
+        of_topics: Counter[str] = Counter()
+        for tp, chunks in self.chunks.items():
+            of_topics[tp.topic] += chunks
+        return {topic for topic, chunks in of_topics.items() if chunks >= self.AT_MOST}
 
-    def taken(self, topic: str) -> None:
+    def taken(self, tp: TopicPartition) -> None:
         """One waits no longer; it may be of those that were thrown away."""
-        self.chunks[topic] = max(0, self.chunks[topic] - 1)
+        if self.chunks[tp] > 1:
+            self.chunks[tp] -= 1
+        else:
+            self.chunks.pop(tp, None)
 
 
 class _ChunkSchema(faust.Schema[Any, Any]):
@@ -248,23 +251,29 @@ class _Consumer(faust_aiokafka.Consumer):
             except Exception as error:  # noqa: BLE001 - the shards seek when they are assigned
                 log.info("no seek before a rebalance: %r", error)
             return 0
-        for tp, fetched in (records or {}).items():
-            chunk = Chunk(tp, fetched, self.ends.get(tp))
-            self.ends[tp] = chunk.offset
-            self.waiting.chunks[chunk.topic] += 1
+        chunks = {tp: Chunk(tp, cast("Fetched", taken)) for tp, taken in (records or {}).items()}
+        # All, before the first is handed on: what is not, is found by that (`upkeep.watch`).
+        self.ends.update({tp: chunk.offset for tp, chunk in chunks.items()})
+        for tp, chunk in chunks.items():
+            self.waiting.chunks[_plain(tp)] += 1
             await self.callback(self._to_message(tp, chunk))
         return sum(map(len, (records or {}).values()))
 
     async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         """Of topics that are behind nothing is fetched; the others do not wait for them."""
         wanted = active_partitions or set()
-        room = {tp for tp in wanted if self.waiting.has_room(tp.topic)}
+        full = self.waiting.full()
+        room = {tp for tp in wanted if tp.topic not in full}
         if not room:
             await asyncio.sleep(self.waiting.LOOK_SECONDS)
             return {}
         if len(room) < len(wanted):
             timeout = self.waiting.LOOK_SECONDS
         return await super()._getmany(room, timeout)
+
+    def has_dropped(self, tp: TopicPartition, following: int) -> bool:
+        """Whether something from `following` on was fetched, and is nowhere any more."""
+        return self.ends.get(tp, -1) >= following and not self.waiting.chunks[tp]
 
     async def perform_seek(self) -> None:
         mine = self.assignment()
@@ -380,12 +389,14 @@ def _feed(app: faust.App, topic: Topic, owner: Owner, waiting: Waiting) -> None:
 
     async def agent(stream: Any) -> None:
         async for event in stream.events():
-            records, follows = event.value
-            message = event.message
+            records, message = event.value, event.message
             # Let go of the records before a flush: they are the memory of a fetch.
             event.value = message.value = None
-            waiting.taken(topic.name)
-            await owner.feed(TopicPartition(message.topic, message.partition), records, follows)
+            tp = TopicPartition(message.topic, message.partition)
+            try:
+                await owner.feed(tp, records)
+            finally:
+                waiting.taken(tp)
 
     app.agent(channel, name=f"{topic.name}-agent")(agent)
 

@@ -13,9 +13,10 @@ from typing import Final
 from aiokafka import TopicPartition
 from msgspec import Struct
 
+from streams.broker import Fetched
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
-from streams.stage import LossError, Record
+from streams.stage import LossError
 from streams.strikes import Strikes
 from streams.takeover import Takeover
 
@@ -182,13 +183,13 @@ class Owner:
         self.stopped[tp] = Stopped(shard.name, reason)
         log.error(STOPPED, shard.name, reason)
 
-    async def feed(self, tp: TopicPartition, records: list[Record], follows: int | None) -> None:
+    async def feed(self, tp: TopicPartition, records: Fetched) -> None:
         """Give records to the shard that owns their partition; without one they are dropped."""
         shard = self.shards.get(tp)
         if shard is None or not shard.live:
             return
         try:
-            await shard.feed(records, follows)
+            await shard.feed(records)
         except Exception as error:  # noqa: BLE001 - the one error policy of shards
             await self.failed(tp, shard, error)
             return

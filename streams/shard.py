@@ -6,8 +6,8 @@ Exactly once rests on these steps (DESIGN section 3; the numbers stand in the co
    and ends its open transaction. Only then state and position are loaded, committed records only.
 2. Flush: one transaction holds everything the shard learned, and its position. Every send is
    awaited before the commit, for aiokafka commits a transaction of which a batch has failed.
-3. Deliveries are never trusted: exactly `[next, …)` is applied. Overlap is cut off, a hole is read
-   by the shard itself, and what is not there then (transaction markers) is a hole.
+3. Deliveries are never trusted: exactly `[next, …)` is applied. Overlap is cut off, and what lies
+   before the place where a fetch began is read by the shard itself.
 4. Any failure is treated as a fence: the shard is dropped, and acquired again if it is still ours.
 """
 
@@ -21,7 +21,7 @@ from typing import Final, Protocol
 import msgspec
 from aiokafka import TopicPartition
 
-from streams.broker import Broker, read_partition
+from streams.broker import Broker, Fetched, read_partition
 from streams.ground import Ground, Mark
 from streams.load import Loading, Position, load
 from streams.poison import Suspect, pieces
@@ -42,8 +42,6 @@ BACKLOG: Final = 4_000
 events a second some seconds behind."""
 IDLE_SECONDS: Final = 2.0
 """A shard that has not moved for so long is looked at: are there records that it should have?"""
-MARKERS: Final = 8
-"""The longest step between two fetches that is taken for transaction markers unread."""
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -188,11 +186,8 @@ class Shard:
             return 0.0
         return time.monotonic() - waiting[1]
 
-    async def feed(self, records: Sequence[Record], follows: int | None) -> None:
+    async def feed(self, records: Fetched) -> None:
         """(3) Apply what of the records is next; read a hole before them.
-
-        `follows` is the last offset of the fetch before this one, None after a seek. If that was
-        applied, a step of a few offsets is the marker of a transaction.
 
         Raises:
             LossError: what lies in the hole was deleted.
@@ -200,17 +195,10 @@ class Shard:
         async with self._feeding:
             if not self.live or not records or records[-1].offset < self.next:
                 return
-            first, self._fed = records[0].offset, len(records)
-            if first > self.next and not await self._is_marker(first, follows):
-                await self._fill_hole(first)
+            self._fed = len(records)
+            if records.begin > self.next:
+                await self._fill_hole(records.begin)
             await self._apply_all(records)
-
-    async def _is_marker(self, first: int, follows: int | None) -> bool:
-        """Whether there is no record in `[next, first)`: it was fetched, and nothing is deleted."""
-        if follows is None or follows >= self.next or first - self.next > MARKERS:
-            return False
-        # A consumer that finds its position deleted goes to the start of the log by itself.
-        return self.stage.proves_order or await self.ground.first() <= self.next
 
     async def _apply_all(self, records: Sequence[Record]) -> None:
         if records[0].offset < self.next:

@@ -25,20 +25,12 @@ App = Any
 
 async def watch(app: App, owner: Owner) -> None:
     """Seek back a shard whose last chunk Faust dropped when its topic then went silent."""
-    sought: dict[str, tuple[int, int]] = {}
     while not app.should_stop:
         await asyncio.sleep(STUCK_SECONDS)
         for shard in owner.live():
-            if app.rebalancing or shard.idle_seconds() < STUCK_SECONDS:
-                continue
-            try:
-                position = await app.consumer.position(shard.source)
-            except Exception as error:  # noqa: BLE001 - not assigned just now
-                log.debug("no position of %s: %r", shard.name, error)
-                continue
-            state = (position or 0, shard.next)
-            if position is not None and position > shard.next and sought.get(shard.name) != state:
-                sought[shard.name] = state
+            is_idle = shard.idle_seconds() >= STUCK_SECONDS and not app.rebalancing
+            if is_idle and app.consumer.has_dropped(shard.source, shard.next):
+                log.info("%s reads again from %d: a fetch was dropped", shard.name, shard.next)
                 await owner.seek(shard.source, shard.next)
 
 

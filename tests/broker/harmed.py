@@ -19,10 +19,10 @@ _feed = Owner.feed
 _fetch = AIOKafkaConsumerThread._fetch_records  # noqa: SLF001 - a hook
 
 
-async def _slowly(self: Any, tp: Any, records: Any, follows: Any) -> None:
+async def _slowly(self: Any, tp: Any, records: Any) -> None:
     """Counts a tenth of what it could; the loop and the consumer's thread are free meanwhile."""
     await asyncio.sleep(len(records) * A_RECORD_SECONDS)
-    await _feed(self, tp, records, follows)
+    await _feed(self, tp, records)
 
 
 def _stage(_self: Any, _records: Any) -> None:

@@ -12,7 +12,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from cc_stream.dead_letters import dead_letter
 from cc_stream.events import Refused
 from cc_stream.local.kafka import KafkaServer
-from streams.broker import Broker, read_partition
+from streams.broker import Broker, Fetched, read_partition
 from streams.owner import Owner
 from streams.shard import Shard
 from streams.stage import Cut, LossError, Record, Write, placed
@@ -161,9 +161,9 @@ def test_overlap_and_holes_are_the_shards_own_affair(kafka: KafkaServer, unique_
     async def work() -> None:
         await bench.open(*range(10))
         shard, records = await bench.shard(), await bench.records()
-        await shard.feed(records[:3], None)
-        await shard.feed(records[1:5], None)
-        await shard.feed(records[8:], 7)  # 5, 6 and 7 were fetched, and never came here
+        await shard.feed(Fetched(records[:3], 0))
+        await shard.feed(Fetched(records[1:5], 1))
+        await shard.feed(Fetched(records[8:], 8))  # 5, 6 and 7 were fetched, and never came here
         assert isinstance(shard.stage, Sum)
         assert shard.stage.seen == list(range(10))
         assert total(shard) == sum(range(10))
@@ -171,7 +171,9 @@ def test_overlap_and_holes_are_the_shards_own_affair(kafka: KafkaServer, unique_
     run(bench, work())
 
 
-def test_markers_are_no_hole(kafka: KafkaServer, unique_name: str) -> None:
+def test_markers_are_no_hole(
+    kafka: KafkaServer, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench(kafka, unique_name)
 
     async def work() -> None:
@@ -180,8 +182,11 @@ def test_markers_are_no_hole(kafka: KafkaServer, unique_name: str) -> None:
         await bench.produce(4)
         shard, records = await bench.shard(), await bench.records()
         assert [r.offset for r in records] == [0, 1, 2, 4]
-        await shard.feed(records[:3], None)
-        await shard.feed(records[3:], 2)
+        monkeypatch.setattr(
+            "streams.shard.read_partition", lambda *_: pytest.fail("a hole is read")
+        )
+        await shard.feed(Fetched(records[:3], 0))
+        await shard.feed(Fetched(records[3:], 3))
         assert total(shard) == 10
 
     run(bench, work())
@@ -196,14 +201,14 @@ def test_a_new_owner_fences_the_old_one_and_goes_on_where_it_committed(
         await bench.open(1, 2, 3)
         records = await bench.records()
         old = await bench.shard()
-        await old.feed(records[:2], None)
+        await old.feed(Fetched(records[:2], 0))
         await old.flush(0)
-        await old.feed(records[2:], 1)
+        await old.feed(Fetched(records[2:], 2))
         new = await bench.shard()
         assert (new.next, total(new)) == (2, 3)
         with pytest.raises(Exception):  # noqa: B017, PT011 - aiokafka says it in many ways
             await old.flush(0)
-        await new.feed(records, None)
+        await new.feed(Fetched(records, 0))
         await new.flush(0)
         third = await bench.shard()
         assert (third.next, total(third)) == (3, 6)
@@ -216,7 +221,7 @@ async def counted_three(bench: Bench, *, of: int) -> Shard:
     await bench.open(*range(of))
     records = await bench.records()
     shard = await bench.shard()
-    await shard.feed(records[:3], None)
+    await shard.feed(Fetched(records[:3], 0))
     await shard.flush(0)
     return shard
 
@@ -248,7 +253,7 @@ def test_a_few_deleted_records_are_not_taken_for_markers(
         await bench.delete_before(5)
         # As the group's consumer goes on, which finds its position deleted.
         with pytest.raises(LossError, match="records 3 to 5 were deleted"):
-            await shard.feed(await bench.records(), 2)
+            await shard.feed(Fetched(await bench.records(), 5))
         assert total(shard) == 0 + 1 + 2
 
     run(bench, work())
@@ -282,7 +287,7 @@ def test_a_topic_made_anew_is_found_out_while_its_records_are_counted(
     async def work() -> None:
         shard = await counted_three(bench, of=3)
         await bench.make_anew(*range(9))
-        await shard.feed((await bench.records())[3:], 2)
+        await shard.feed(Fetched((await bench.records())[3:], 3))
         await shard.flush(0)
         with pytest.raises(LossError, match="another record than was counted lies at 2"):
             await shard.verify()
@@ -346,7 +351,7 @@ def test_of_a_batch_that_kills_the_stage_all_but_the_poison_is_counted(
         owner.assign([bench.tp])
         async with asyncio.timeout(60):
             while not (made[-1].live and made[-1].next == len(numbers)):
-                await owner.feed(bench.tp, records, None)
+                await owner.feed(bench.tp, Fetched(records, 0))
                 await asyncio.sleep(0.01)
         await owner.flush_all()
         assert total(made[-1]) == 297

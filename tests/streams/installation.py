@@ -30,6 +30,7 @@ from cc_stream.sinks.fake import FakeReader, FakeSink, FakeStore
 from cc_stream.sinks.sink import SinkUnavailable
 from cc_stream.topics import Topics, topics
 from streams.board import Board, BoardPlan
+from streams.broker import Fetched
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.owner import Owner
 from streams.shard import Shard
@@ -300,8 +301,8 @@ class Installation:
         begin = max(partition.begin, shard.next + shift)
         records = partition.committed(begin, len(partition.log))[:count]
         before = partition.committed(0, begin)
-        follows = before[-1].offset if before and not sought else None
-        await worker.owner.feed(shard.source, cast("list[Record]", records), follows)
+        follows = before[-1].offset + 1 if before and not sought else begin
+        await worker.owner.feed(shard.source, Fetched(records, follows))
 
     def flush(self, *places: TopicPartition) -> None:
         """Flush the shards of these partitions, one after the other."""

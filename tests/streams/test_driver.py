@@ -10,6 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
+from streams.broker import Fetched
 from streams.driver import HOOKS, Chunk, GroupSettings, Waiting, _Consumer, _consumer_thread
 
 
@@ -21,7 +22,7 @@ def test_hooks_are_there(of: str) -> None:
         assert hasattr(owner, hook) or hook in owner.__annotations__, hook
 
 
-class Fetched:
+class Lying:
     """A consumed record, as far as a chunk reads it."""
 
     timestamp, timestamp_type = 0, 1
@@ -30,10 +31,13 @@ class Fetched:
         self.offset = offset
 
 
-def test_a_fetch_is_one_chunk_that_names_the_end_of_the_fetch_before() -> None:
-    records = [Fetched(5), Fetched(6)]
-    chunk = Chunk(TopicPartition("calls", 0), records, 3)
-    assert chunk.value == (records, 3)
+CALLS, OTHERS = TopicPartition("calls", 0), TopicPartition("calls", 1)
+
+
+def test_a_fetch_is_one_chunk() -> None:
+    records = Fetched([Lying(5), Lying(6)], 4)
+    chunk = Chunk(CALLS, records)
+    assert chunk.value is records
     assert (chunk.topic, chunk.partition, chunk.offset) == ("calls", 0, 6)
 
 
@@ -59,14 +63,68 @@ def test_a_fetcher_that_is_cancelled_at_the_end_has_not_crashed(*, stopping: boo
 
 def test_a_topic_that_is_behind_has_no_room_until_its_agent_takes_a_chunk() -> None:
     waiting = Waiting()
-    waiting.chunks["calls"] = Waiting.AT_MOST
-    assert not waiting.has_room("calls")
-    assert waiting.has_room("agents")
-    waiting.taken("calls")
-    assert waiting.has_room("calls")
+    waiting.chunks.update({CALLS: Waiting.AT_MOST - 1, OTHERS: 1, TopicPartition("agents", 0): 1})
+    assert waiting.full() == {"calls"}
+    waiting.taken(OTHERS)
+    assert not waiting.full()
     waiting.chunks.clear()
-    waiting.taken("calls")  # of those that were thrown away
-    assert not waiting.chunks["calls"]
+    waiting.taken(CALLS)  # of those that were thrown away
+    assert not waiting.chunks[CALLS]
+
+
+class Delivering:
+    """A consumer with what it fetched, whose agents may be cancelled before they are given it."""
+
+    flow_active = True
+
+    def __init__(self) -> None:
+        self.ends: dict[TopicPartition, int] = {}
+        self.waiting = Waiting()
+        self.fetched: dict[TopicPartition, Fetched] = {}
+        self.is_cancelled = False
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ARG002, ASYNC109 - Faust's
+        return self.fetched, None
+
+    def _to_message(self, _tp: Any, chunk: Chunk) -> Chunk:
+        return chunk
+
+    async def callback(self, _chunk: Chunk) -> None:
+        """Where the agents are."""
+        if self.is_cancelled:
+            raise asyncio.CancelledError
+
+    def deliver(self) -> None:
+        """Hand on what was fetched."""
+        of: Any = self
+        asyncio.run(_Consumer._deliver(of))  # noqa: SLF001 - a hook
+
+    def has_dropped(self, tp: TopicPartition, following: int) -> bool:
+        """As the driver's own."""
+        of: Any = self
+        return _Consumer.has_dropped(of, tp, following)
+
+
+def test_a_fetch_that_was_dropped_is_told_from_one_that_waits() -> None:
+    consumer = Delivering()
+    consumer.fetched = {CALLS: Fetched([Lying(5)], 4), OTHERS: Fetched([Lying(9)], 9)}
+    assert not consumer.has_dropped(CALLS, 4), "nothing was fetched"
+    consumer.deliver()
+    assert not consumer.has_dropped(CALLS, 4), "it waits"
+    consumer.waiting.taken(CALLS)
+    assert not consumer.has_dropped(CALLS, 6), "it was applied"
+    assert consumer.has_dropped(CALLS, 4)
+
+
+def test_a_fetch_that_was_not_even_handed_on_was_dropped() -> None:
+    consumer = Delivering()
+    consumer.fetched = {CALLS: Fetched([Lying(5)], 4), OTHERS: Fetched([Lying(9)], 9)}
+    consumer.is_cancelled = True
+    with pytest.raises(asyncio.CancelledError):
+        consumer.deliver()
+    consumer.waiting.chunks.clear()  # a rebalance
+    assert consumer.has_dropped(CALLS, 4)
+    assert consumer.has_dropped(OTHERS, 9)
 
 
 class Standing:

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
+from streams.broker import Fetched
 from streams.owner import Owner
 
 TP = TopicPartition("calls", 0)
@@ -32,7 +33,7 @@ class HalfApplied:
         if self.is_dirty(now_ms):
             self.flushed += 1
 
-    async def feed(self, _records: list[Any], _follows: int | None) -> None:
+    async def feed(self, _records: Fetched) -> None:
         raise RuntimeError("the second record of two")
 
     async def release(self) -> None:
@@ -45,7 +46,7 @@ def test_a_flush_chosen_before_a_failure_does_not_store_half_a_chunk() -> None:
         owner = Owner(lambda _tp: shard, 1.0, {}, lambda _name: None)
         owner.shards[TP] = shard
         # As `flush_loop` and the agent that feeds do it within one turn of the loop.
-        fed = asyncio.create_task(owner.feed(TP, [object()], None))  # type: ignore[list-item]
+        fed = asyncio.create_task(owner.feed(TP, Fetched([object()], 0)))
         chosen = asyncio.create_task(shard.flush(0))
         await asyncio.gather(fed, chosen)
         return int(shard.flushed)
