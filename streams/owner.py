@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from msgspec import Struct
 
 from streams.broker import Fetched
+from streams.pace import Business, flushes_per_second
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
 from streams.stage import LossError
@@ -22,8 +23,6 @@ from streams.takeover import Takeover
 
 log: Final = logging.getLogger(__name__)
 
-FLUSHES_PER_SECOND: Final = 60
-"""A transaction costs 1.2-2.4 ms of CPU: a worker with many dirty shards flushes less often."""
 CATCHING_UP_FLUSH_SECONDS: Final = 2.0
 """A shard that is far behind flushes so often: more is combined, and nobody waits for it."""
 LOOK_SECONDS: Final = 0.1
@@ -213,9 +212,11 @@ class Owner:
     async def flush_loop(self) -> None:
         """Flush each dirty shard when its time has come, for ever; none waits for another's.
 
-        The more shards are dirty, the longer it is until the next time of each.
+        The more shards are dirty, and the busier the worker is, the longer it is until the next
+        time of each.
         """
         flushed: dict[TopicPartition, float] = {}
+        business = Business()
         news = self.news()
         while not self.closing:
             news.clear()
@@ -223,8 +224,9 @@ class Owner:
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
             soonest = started + LOOK_SECONDS
             load = sum(self._share(shard) for _, shard in dirty)
+            turn = load / flushes_per_second(business.share())
             for tp, shard in dirty:
-                wait = self._flush_wait(shard, load)
+                wait = self._flush_wait(shard, turn)
                 if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:
                     flushed[tp] = started
                     self._spawn(self._flush(tp, shard, now))
@@ -236,11 +238,11 @@ class Owner:
         """How often it flushes for each time of one that flushes most often."""
         return min(self.flush_seconds.values()) / self.flush_seconds[shard.stage.name]
 
-    def _flush_wait(self, shard: Shard, load: float) -> float:
-        """How long it is at least from one flush of a shard to the next."""
+    def _flush_wait(self, shard: Shard, turn: float) -> float:
+        """How long it is at least from one flush of a shard to the next, if all have their turn."""
         if shard.is_catching_up():
             return CATCHING_UP_FLUSH_SECONDS
-        return max(self.flush_seconds[shard.stage.name], load / FLUSHES_PER_SECOND)
+        return max(self.flush_seconds[shard.stage.name], turn)
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:
