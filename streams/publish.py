@@ -24,9 +24,10 @@ TOGETHER_SECONDS: Final = 0.025
 """Shards flush together: what they tell comes within so long, and is shown in one go."""
 AGENTS_AT_ONCE: Final = 20
 """Agents of a board in one go, a millisecond or two: then others have their turn."""
-RESTS, RESTS_IN_HISTORY = 4, 99
+RESTS, RESTS_BEHIND = 4, 199
 """After boards were read nothing is shown for so many times as long: views must not hold up the
-counting. Sinks take about as long again, so of a loop's time a third goes to views at most."""
+counting. Sinks take about as long again, so of a loop's time a third goes to views at most; hardly
+any while a shard catches up."""
 LONGEST_REST_SECONDS: Final = 1.0
 
 
@@ -97,7 +98,7 @@ class Publisher:
             news.clear()
             started = time.monotonic()
             reading = await self.publish_once()
-            await asyncio.sleep(self.rest_seconds(time.monotonic() - started, reading))
+            await self._rest(time.monotonic() - started, reading)
             await heard(news, started + LOOK_SECONDS - time.monotonic())
             await asyncio.sleep(TOGETHER_SECONDS)
 
@@ -106,15 +107,22 @@ class Publisher:
         while not self.owner.closing:
             started = time.monotonic()
             reading = sum([await self._publish_agents(partition) for partition in self.known])
-            rest = self.rest_seconds(time.monotonic() - started, reading)
-            await asyncio.sleep(rest if reading else LOOK_SECONDS)
+            if reading:
+                await self._rest(time.monotonic() - started, reading)
+            else:
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _rest(self, spent: float, reading: float) -> None:
+        """Show nothing for a while; what is shown has waited until all is counted, no longer."""
+        rested = 0.0
+        while (left := self.rest_seconds(spent, reading) - rested) > 0:
+            await asyncio.sleep(step := min(left, LOOK_SECONDS))
+            rested += step
 
     def rest_seconds(self, spent: float, reading: float) -> float:
         """How long nothing is shown after a pass of so long, so much of it reading boards."""
-        now = now_ms()
-        is_history = any(now < board.history_until_ms for board in self._boards().values())
-        rests = RESTS_IN_HISTORY if is_history else RESTS
-        rest = min(rests * reading, LONGEST_REST_SECONDS)
+        is_behind = any(shard.is_catching_up() for shard in self.owner.live())
+        rest = min((RESTS_BEHIND if is_behind else RESTS) * reading, LONGEST_REST_SECONDS)
         return max(self.ticks.seconds - spent, rest, STEP_SECONDS)
 
     async def publish_once(self) -> float:
