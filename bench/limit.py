@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -18,7 +18,7 @@ from bench.place import Place, child, own_topics
 from cc_stream.admit import Admitted, Ledger, Limits, admit_call
 from cc_stream.contracts import decode_chunk
 from cc_stream.deltas import Batch, Deltas, decode, encode, split
-from cc_stream.events import Event, Refused
+from cc_stream.events import Refused
 from cc_stream.installation import topics_of
 from cc_stream.reference import DEFAULT_TERMS
 from streams.board.rows import Rows
@@ -84,7 +84,7 @@ def _apply(ledger: Ledger, deltas: Deltas, records: list[Any]) -> None:
     for record, outcome in zip(records, outcomes, strict=True):
         if type(outcome) is Refused:
             continue
-        verdict = admit_call(ledger, cast("Event", outcome), record.key, record.timestamp)
+        verdict = admit_call(ledger, outcome, record.key, record.timestamp)
         if type(verdict) is Admitted:
             deltas.take(verdict.change, verdict.log[0])
 

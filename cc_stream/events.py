@@ -7,7 +7,7 @@ integer milliseconds UTC inside, RFC 3339 with an offset outside. Durations are 
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal, final, get_args
 
 from msgspec import Meta, Struct
 
@@ -55,6 +55,7 @@ REJECT_REASONS: Final[tuple[str, ...]] = get_args(RejectReason)
 EXIT_REASONS: Final[tuple[str, ...]] = get_args(ExitReason)
 
 
+@final
 class Refused(Struct, frozen=True):
     """Why a record is not counted: the rule that it broke (`dead_letters.RULES`).
 

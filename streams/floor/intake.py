@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -86,21 +86,17 @@ class Intake:
         refused: Counter[str] = Counter()
         take = self.deltas.take
         for record, outcome in zip(records, outcomes, strict=True):
-            verdict = (
-                outcome if type(outcome) is Refused else self._admit(cast("Event", outcome), record)
-            )
-            kind = type(verdict)
-            kinds[kind] += 1
-            if kind is Admitted:
-                admitted = cast("Admitted", verdict)
-                take(admitted.change, admitted.log[0])
-                self._touched(admitted)
-            elif kind is Refused:
-                refused[cast("Refused", verdict).rule] += 1
-                self._bury(dead_letter(cast("Refused", verdict), self._placed(record)))
-            elif kind is Learned:
+            verdict = outcome if type(outcome) is Refused else self._admit(outcome, record)
+            kinds[type(verdict)] += 1
+            if type(verdict) is Admitted:
+                take(verdict.change, verdict.log[0])
+                self._touched(verdict)
+            elif type(verdict) is Refused:
+                refused[verdict.rule] += 1
+                self._bury(dead_letter(verdict, self._placed(record)))
+            elif type(verdict) is Learned:
                 self.learned.add(self.ledger.reference.entity_of(outcome))
-            if record.headers and kind is not Refused:
+            if record.headers and type(verdict) is not Refused:
                 self._bury(closed_letter(self._placed(record)))
         self.admitted += kinds[Admitted]
         self._arrived(records[-1].timestamp, something=kinds[Admitted] > 0)
