@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from msgspec import Struct
 
 from streams.broker import Fetched
-from streams.pace import Business, flushes_per_second
+from streams.pace import Workload, flushes_per_second
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
 from streams.stage import LossError
@@ -25,6 +25,8 @@ log: Final = logging.getLogger(__name__)
 
 CATCHING_UP_FLUSH_SECONDS: Final = 2.0
 """A shard that is far behind flushes so often: more is combined, and nobody waits for it."""
+CATCHING_UP_FLUSH_RECORDS: Final = 25_000
+"""Or after so many records: the loop is held while they are cut, for a tenth of a second."""
 LOOK_SECONDS: Final = 0.1
 """How often shards are looked at that nothing was given to: alerts and views go with time."""
 STEP_SECONDS: Final = 0.01
@@ -216,7 +218,7 @@ class Owner:
         time of each.
         """
         flushed: dict[TopicPartition, float] = {}
-        business = Business()
+        workload = Workload()
         news = self.news()
         while not self.closing:
             news.clear()
@@ -224,7 +226,7 @@ class Owner:
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
             soonest = started + LOOK_SECONDS
             load = sum(self._share(shard) for _, shard in dirty)
-            turn = load / flushes_per_second(business.share())
+            turn = load / flushes_per_second(workload.share())
             for tp, shard in dirty:
                 wait = self._flush_wait(shard, turn)
                 if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:
@@ -240,7 +242,7 @@ class Owner:
 
     def _flush_wait(self, shard: Shard, turn: float) -> float:
         """How long it is at least from one flush of a shard to the next, if all have their turn."""
-        if shard.is_catching_up():
+        if shard.is_catching_up() and shard.next - shard.durable < CATCHING_UP_FLUSH_RECORDS:
             return CATCHING_UP_FLUSH_SECONDS
         return max(self.flush_seconds[shard.stage.name], turn)
 

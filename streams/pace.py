@@ -20,7 +20,7 @@ def flushes_per_second(busy: float) -> float:
     return FEWEST_FLUSHES + (MOST_FLUSHES - FEWEST_FLUSHES) * spare
 
 
-class Business:
+class Workload:
     """Which share of its time this thread has computed of late; asked in the same thread."""
 
     def __init__(self, clock: Clock = time.monotonic, used: Clock = time.thread_time) -> None:

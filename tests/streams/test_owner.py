@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
 from streams.broker import Fetched
-from streams.owner import Owner
+from streams.owner import CATCHING_UP_FLUSH_RECORDS, CATCHING_UP_FLUSH_SECONDS, Owner
 
 TP = TopicPartition("calls", 0)
 
@@ -52,6 +53,29 @@ def test_a_flush_chosen_before_a_failure_does_not_store_half_a_chunk() -> None:
         return int(shard.flushed)
 
     assert asyncio.run(scenario()) == 0
+
+
+@pytest.mark.parametrize(
+    ("behind", "unflushed", "wait"),
+    [
+        (False, 10, 0.05),
+        (True, 10, CATCHING_UP_FLUSH_SECONDS),
+        (True, CATCHING_UP_FLUSH_RECORDS, 0.05),
+    ],
+)
+def test_a_shard_that_catches_up_flushes_seldom_but_not_too_much_at_once(
+    behind: bool,  # noqa: FBT001 - a case
+    unflushed: int,
+    wait: float,
+) -> None:
+    owner = Owner(lambda _tp: pytest.fail("nothing is taken"), 1.0, {"calls": 0.05}, print)
+    shard: Any = SimpleNamespace(
+        stage=SimpleNamespace(name="calls"),
+        is_catching_up=lambda: behind,
+        next=100 + unflushed,
+        durable=100,
+    )
+    assert owner._flush_wait(shard, 0.01) == wait  # noqa: SLF001 - what the flush loop waits for
 
 
 class Slow:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from streams.pace import FEWEST_FLUSHES, MOST_FLUSHES, Business, flushes_per_second
+from streams.pace import FEWEST_FLUSHES, MOST_FLUSHES, Workload, flushes_per_second
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ def test_between_the_two_it_flushes_the_less_the_busier_it_is() -> None:
 
 def test_the_share_follows_what_was_computed_of_late() -> None:
     now, used = [100.0], [7.0]
-    business = Business(lambda: now[0], lambda: used[0])
+    workload = Workload(lambda: now[0], lambda: used[0])
     shares: list[float] = []
     for computed in (0.5, 0.5, 0.5, 0.0):
         now[0] += 0.25
-        assert business.share() == (shares[-1] if shares else 0.0), "too soon to tell"
+        assert workload.share() == (shares[-1] if shares else 0.0), "too soon to tell"
         now[0] += 0.25
         used[0] += computed
-        shares.append(business.share())
+        shares.append(workload.share())
     assert shares == [0.5, 0.75, 0.875, 0.4375]
 
 
 def test_the_clocks_are_those_of_the_thread() -> None:
-    business = Business()
+    workload = Workload()
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
         pass
-    assert 0.2 < business.share() <= 0.51
+    assert 0.2 < workload.share() <= 0.51
