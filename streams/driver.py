@@ -424,6 +424,7 @@ def _connect(
         await _within(owner.flush_all(), 3.0)
 
     async def assigned(_app: Any, /, *args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
+        waiting.chunks.clear()  # also what was handed on since: it is of the group before
         owner.assign(args[0])
 
     async def closing(_app: Any, /, *_args: Any, signal: Any, **_options: Any) -> None:  # noqa: ARG001
