@@ -7,7 +7,7 @@ from typing import Final
 MOST_FLUSHES, FEWEST_FLUSHES = 60.0, 20.0
 """Flushes of all shards a second. Each costs 1.2-2.4 ms of CPU, and the more there are, the less is
 combined: a worker that has no time left makes a third of them, and shows the same sooner for it."""
-CALM, BUSY = 0.8, 0.95
+CALM, BUSY = 0.9, 0.98
 """Up to this share of its time a worker has the most flushes, from that share on the fewest."""
 LOOK_SECONDS: Final = 0.5
 

@@ -4,19 +4,21 @@ import time
 
 import pytest
 
-from streams.pace import FEWEST_FLUSHES, MOST_FLUSHES, Workload, flushes_per_second
+from streams.pace import BUSY, CALM, FEWEST_FLUSHES, MOST_FLUSHES, Workload, flushes_per_second
 
 
 @pytest.mark.parametrize(
     ("busy", "flushes"),
-    [(0.0, MOST_FLUSHES), (0.8, MOST_FLUSHES), (0.95, FEWEST_FLUSHES), (1.2, FEWEST_FLUSHES)],
+    [(0.0, MOST_FLUSHES), (CALM, MOST_FLUSHES), (BUSY, FEWEST_FLUSHES), (1.2, FEWEST_FLUSHES)],
 )
 def test_a_worker_without_time_flushes_a_third_as_often(busy: float, flushes: float) -> None:
     assert flushes_per_second(busy) == flushes
 
 
 def test_between_the_two_it_flushes_the_less_the_busier_it_is() -> None:
-    flushes = [flushes_per_second(busy / 100) for busy in range(80, 96)]
+    flushes = [
+        flushes_per_second(busy / 100) for busy in range(round(CALM * 100), round(BUSY * 100) + 1)
+    ]
     assert flushes == sorted(flushes, reverse=True)
     assert len(set(flushes)) == len(flushes)
 
