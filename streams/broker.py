@@ -103,10 +103,10 @@ class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
     async def start(self) -> None:
         """See aiokafka."""
         await super().start()
-        self._fetcher._records = _Waiting(self._fetcher._records)  # noqa: SLF001 - held by test_load
+        self._fetcher._records = _Untaken(self._fetcher._records)  # noqa: SLF001 - held by test_load
 
 
-class _Waiting(dict[TopicPartition, Any]):
+class _Untaken(dict[TopicPartition, Any]):
     """What was fetched, until it is taken."""
 
     def __init__(self, *of: Any) -> None:

@@ -251,13 +251,14 @@ class _Consumer(faust_aiokafka.Consumer):
             except Exception as error:  # noqa: BLE001 - the shards seek when they are assigned
                 log.info("no seek before a rebalance: %r", error)
             return 0
-        chunks = {tp: Chunk(tp, cast("Fetched", taken)) for tp, taken in (records or {}).items()}
+        fetched = cast("dict[TopicPartition, Fetched]", records or {})
+        chunks = {tp: Chunk(tp, taken) for tp, taken in fetched.items()}
         # All, before the first is handed on: what is not, is found by that (`upkeep.watch`).
         self.ends.update({tp: chunk.offset for tp, chunk in chunks.items()})
         for tp, chunk in chunks.items():
             self.waiting.chunks[_plain(tp)] += 1
             await self.callback(self._to_message(tp, chunk))
-        return sum(map(len, (records or {}).values()))
+        return sum(map(len, fetched.values()))
 
     async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         """Of topics that are behind nothing is fetched; the others do not wait for them."""

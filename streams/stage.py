@@ -84,8 +84,6 @@ class Stage(Protocol):
     """State of one shard. Any exception out of it ends the shard; a new one loads anew."""
 
     name: str
-    proves_order: bool
-    """Whether the stage finds out by itself that a record before one is missing."""
 
     @property
     def data_as_of_ms(self) -> int:

@@ -33,7 +33,6 @@ class Floor:
     """Combines calls by agent and window, and tells the boards at every flush."""
 
     name = "floor"
-    proves_order = False
     data_as_of_ms = 0
 
     def __init__(self, topics: FlatTopics, partition: int) -> None:
@@ -89,7 +88,6 @@ class Board:
     """Keeps the windows of agents and teams."""
 
     name = "board"
-    proves_order = True
     data_as_of_ms = 0
 
     def __init__(self, topics: FlatTopics, partition: int) -> None:

@@ -73,7 +73,6 @@ class Board:
     """One board shard."""
 
     name = "board"
-    proves_order = True
 
     def __init__(self, plan: BoardPlan, partition: int, now_ms: int) -> None:
         self.plan = plan

@@ -18,7 +18,6 @@ class Copy:
     """The stage of the reference topic. It keeps no state but its position."""
 
     name = "reference"
-    proves_order = False
     data_as_of_ms = 0
 
     def __init__(self, plan: Plan, partition: int) -> None:

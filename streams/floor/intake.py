@@ -50,7 +50,6 @@ class Intake:
     """What both stages share: admission, deltas, dead letters, reference data."""
 
     name: str
-    proves_order = False
 
     def __init__(self, plan: Plan, source: Topic, partition: int, changelog: str) -> None:
         self.plan = plan

@@ -23,7 +23,6 @@ class Sum:
     """A stage that adds up the numbers in its records."""
 
     name = "sum"
-    proves_order = False
     data_as_of_ms = 0
 
     def __init__(self, changelog: str) -> None:

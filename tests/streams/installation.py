@@ -301,8 +301,8 @@ class Installation:
         begin = max(partition.begin, shard.next + shift)
         records = partition.committed(begin, len(partition.log))[:count]
         before = partition.committed(0, begin)
-        follows = before[-1].offset + 1 if before and not sought else begin
-        await worker.owner.feed(shard.source, Fetched(records, follows))
+        since = before[-1].offset + 1 if before and not sought else begin
+        await worker.owner.feed(shard.source, Fetched(records, since))
 
     def flush(self, *places: TopicPartition) -> None:
         """Flush the shards of these partitions, one after the other."""
