@@ -6,6 +6,8 @@ is asked, and what is asked again after which error, stays with aiokafka's handl
 """
 
 import asyncio
+import logging
+from collections.abc import Collection
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -17,21 +19,40 @@ from aiokafka.producer.sender import (
 )
 from aiokafka.producer.transaction_manager import TransactionResult
 
+log: Final = logging.getLogger(__name__)
+
 LEADER_SECONDS: Final = 0.1
 """How long it is waited until a partition's leader is looked for again."""
+WITHOUT_LEADER: Final = (None, -1)
+"""What aiokafka says of a partition that is not known, or has none."""
 
 
 class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no types
     """Sends the batches of a transaction in `flush`; every test with a broker needs its hooks.
 
-    It is not made to abort: after a failure it is stopped, and the next that starts with its
-    transactional id ends what it left open.
+    It gives up none of its own transactions: after a failure it is stopped, and the next that
+    starts with its transactional id ends what it left open.
     """
 
     async def start(self) -> None:
         """See aiokafka. With its producer id it has fenced its predecessor."""
         await self.client.bootstrap()
         await self._sender._maybe_wait_for_pid()  # noqa: SLF001 - a hook
+
+    async def abort_in(self, partitions: Collection[TopicPartition]) -> None:
+        """End in each of these whatever predecessors left open there.
+
+        To have fenced them is not enough. Where a partition has no leader when the broker ends
+        their transaction, it writes no marker there, ever (KAFKA-20734), and takes the transaction
+        for ended: what lies there would be committed by the next commit.
+        """
+        await self._wait_for_leaders(partitions)
+        self._txn_manager.begin_transaction()
+        for partition in partitions:
+            self._txn_manager.maybe_add_partition_to_txn(partition)
+        await self._add_partitions()
+        self._txn_manager.aborting_transaction()
+        await self._end_transaction(TransactionResult.ABORT)
 
     async def begin_transaction(self) -> None:
         """See aiokafka."""
@@ -69,9 +90,21 @@ class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no type
     async def commit_transaction(self) -> None:
         """End the transaction."""
         self._txn_manager.committing_transaction()
+        await self._end_transaction(TransactionResult.COMMIT)
+
+    async def _end_transaction(self, result: TransactionResult) -> None:
         ended = self._txn_manager.wait_for_transaction_end()
         while not ended.done():
-            await self._ask(EndTxnHandler(self._sender, TransactionResult.COMMIT))
+            await self._ask(EndTxnHandler(self._sender, result))
+
+    async def _wait_for_leaders(self, partitions: Collection[TopicPartition]) -> None:
+        leader_of = self.client.cluster.leader_for_partition
+        for partition in partitions:
+            if leader_of(partition) in WITHOUT_LEADER:
+                log.warning("%s-%d has no leader: it is waited for", *partition)
+            while leader_of(partition) in WITHOUT_LEADER:
+                await asyncio.sleep(LEADER_SECONDS)
+                await self.client.force_metadata_update()
 
     async def _add_partitions(self) -> None:
         """Tell the coordinator of the partitions that are new to the transaction."""

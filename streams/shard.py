@@ -3,7 +3,8 @@
 Exactly once rests on these steps (DESIGN section 3; the numbers stand in the code too):
 
 1. Acquire: a producer with this shard's transactional id fences a former owner that only sleeps,
-   and ends its open transaction. Only then state and position are loaded, committed records only.
+   and ends its open transaction in every partition that a shard of its kind writes to. Only then
+   state and position are loaded, committed records only.
 2. Flush: one transaction holds everything the shard learned, and its position. Every send is
    awaited before the commit, for aiokafka commits a transaction of which a batch has failed.
 3. Deliveries are never trusted: exactly `[next, …)` is applied. Overlap is cut off, and what lies
@@ -98,7 +99,9 @@ class Shard:
         self._empty_to = self._fed = self._unyielded = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
-        self.transactions = Transactions(broker, self.name)
+        self.transactions = Transactions(
+            broker, self.name, TopicPartition(changelog, source.partition), stage.writes_to
+        )
         self._flushing = asyncio.Lock()
         self._feeding = asyncio.Lock()
 

@@ -4,7 +4,7 @@ The shard owns position, transaction and loading; a stage never sees a broker. O
 the state of one shard.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -84,6 +84,10 @@ class Stage(Protocol):
     """State of one shard. Any exception out of it ends the shard; a new one loads anew."""
 
     name: str
+
+    @property
+    def writes_to(self) -> Collection[str]:
+        """The topics of its writes, beside the changelog of its shard."""
 
     @property
     def data_as_of_ms(self) -> int:

@@ -1,9 +1,12 @@
 """One Kafka transaction of a shard: all of its records, or none."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import starmap
 from typing import Any, Final
+
+from aiokafka import TopicPartition
 
 from cc_stream.errors import CcStreamError
 from cc_stream.partitioner import partition_of
@@ -27,12 +30,17 @@ class ReleasedError(CcStreamError):
 class Transactions:
     """The transactional producer of a shard. After any failure it is of no more use."""
 
-    def __init__(self, broker: Broker, shard: str) -> None:
+    def __init__(
+        self, broker: Broker, shard: str, changelog: TopicPartition, topics: Collection[str]
+    ) -> None:
+        """`topics`: all that it may write to beside its changelog, in any of their partitions."""
         self.broker = broker
         self.shard = shard
+        self.changelog = changelog
+        self.topics = topics
         self._producer: Any = None
         self._open: asyncio.Task[int] | None = None
-        self._partitions: dict[str, int] = {}
+        self._partitions: dict[str, int] = {}  # of each topic
 
     async def fence(self) -> None:
         """Start: a former owner can commit nothing from now on, and what it had open is over.
@@ -40,9 +48,14 @@ class Transactions:
         Raises:
             KafkaError, TimeoutError: the broker does not answer.
         """
-        self._producer = self.broker.producer(self.shard)
+        producer = self._producer = self.broker.producer(self.shard)
         async with asyncio.timeout(FENCE_TIMEOUT_SECONDS):
-            await self._producer.start()
+            await producer.start()
+            topics = [self.changelog.topic, *self.topics]
+            found = await asyncio.gather(*map(producer.partitions_for, topics))
+            self._partitions = {topic: len(its) for topic, its in zip(topics, found, strict=True)}
+            places = [(t, number) for t in self.topics for number in range(self._partitions[t])]
+            await producer.abort_in([self.changelog, *starmap(TopicPartition, places)])
 
     async def stop(self) -> None:
         """End; whoever waits for a transaction hears of it."""
@@ -75,10 +88,10 @@ class Transactions:
         for count, write in enumerate(writes, 1):
             topic, partition = write.topic, write.partition
             if partition is None:
-                known = self._partitions.get(topic) or await self._count_of(producer, topic)
-                partition = _partition_of(write.key or b"", known)
+                partition = _partition_of(write.key or b"", self._partitions[topic])
             batch = batches.get((topic, partition))
             if batch is None:
+                assert topic in self._partitions, topic
                 batch = batches[topic, partition] = producer.create_batch()
             if _append(batch, write) is None:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
@@ -93,10 +106,6 @@ class Transactions:
         await producer.flush()
         await _all(sent)  # every send, before the commit
         await producer.commit_transaction()
-        return count
-
-    async def _count_of(self, producer: Any, topic: str) -> int:
-        count = self._partitions[topic] = len(await producer.partitions_for(topic))
         return count
 
 

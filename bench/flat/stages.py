@@ -37,6 +37,7 @@ class Floor:
 
     def __init__(self, topics: FlatTopics, partition: int) -> None:
         self.topics = topics
+        self.writes_to = (topics.deltas.name,)
         self.source = f"floor-{partition}"
         self.numbers = [0] * topics.deltas.partitions
         self.combined = Combined()
@@ -89,6 +90,7 @@ class Board:
 
     name = "board"
     data_as_of_ms = 0
+    writes_to = ()
 
     def __init__(self, topics: FlatTopics, partition: int) -> None:
         self.topics = topics

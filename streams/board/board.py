@@ -4,7 +4,7 @@ One stage object is one board shard. It owns the rows that are sent to its parti
 campaigns by name, agents with their team.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -105,6 +105,12 @@ class Board:
         self.arrivals_ms: list[int] = []
         self.whole = True
         self.boards_at_ms = self.limits_at_ms = 0
+
+    @property
+    def writes_to(self) -> Collection[str]:
+        """See Stage."""
+        topics = self.plan.topics
+        return (topics.metrics.name, topics.leaderboards.name, topics.alerts.name)
 
     # --- deltas in ---------------------------------------------------------------------------
 

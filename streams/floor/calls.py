@@ -1,7 +1,7 @@
 """The floor stage of the calls topic: contacts."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, cast
 
 import orjson
@@ -33,6 +33,11 @@ class Calls(Intake):
         self.at_hand: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.expiring: dict[int, set[tuple[str, str]]] = {}
         self.swept_ms = 0
+
+    @property
+    def writes_to(self) -> Collection[str]:
+        """See Stage."""
+        return (*super().writes_to, self.plan.topics.contacts.name)
 
     def _admit(self, event: Event, record: Record) -> Verdict:
         return admit_call(self.ledger, event, record.key, record.timestamp)

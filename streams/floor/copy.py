@@ -4,7 +4,7 @@ So every floor shard meets a change at one place in its own order, and so does e
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from cc_stream.contracts import decode_chunk
@@ -25,6 +25,12 @@ class Copy:
         self.partition = partition
         self.writes: list[Write] = []
         self.dirty = False
+
+    @property
+    def writes_to(self) -> Collection[str]:
+        """See Stage."""
+        topics = self.plan.topics
+        return (topics.calls.name, topics.agents.name, topics.dead_letters.name)
 
     def restore(
         self, _memory: dict[str, Any], _items: Iterable[tuple[bytes, bytes]]

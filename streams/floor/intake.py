@@ -1,7 +1,7 @@
 """What both floor stages share: decoding, admission, deltas, dead letters, reference data."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -67,6 +67,11 @@ class Intake:
         self.admitted = 0
         self.generation_ms = 0
         self.dirty = False
+
+    @property
+    def writes_to(self) -> Collection[str]:
+        """See Stage."""
+        return (self.plan.topics.deltas.name, self.plan.topics.dead_letters.name)
 
     @property
     def data_as_of_ms(self) -> int:

@@ -14,7 +14,7 @@ from cc_stream.panes import WINDOWS
 from cc_stream.simulate.floor import arrivals
 from cc_stream.simulate.plan import SimulationSettings
 from cc_stream.simulate.reference import reference
-from cc_stream.topics import Topics, provision, topics
+from cc_stream.topics import provision
 from streams.board import Board
 from streams.broker import Broker, read_partition
 from streams.floor import Agents, Calls
@@ -28,13 +28,6 @@ BEGIN_MS = END_MS - 4 * 3_600_000
 A_TRANSACTION = 250
 NO_VALUE = b"\xc1"
 """A byte that msgpack never uses."""
-
-CHANGELOGS = {
-    "calls": "contacts_changelog",
-    "agents": "agents_changelog",
-    "reference": "reference_changelog",
-    "deltas": "panes_changelog",
-}
 
 
 class Heard:
@@ -56,9 +49,9 @@ class Heard:
         self.records[shard] = records
 
 
-def floor_of_a_morning() -> World:
+def floor_of_a_morning(prefix: str) -> World:
     """Flushed often: keys are written again and again."""
-    world = World(END_MS)
+    world = World(END_MS, prefix=prefix)
     plan = SimulationSettings(seats=80, seed=3)
     for arrival in reference(plan, BEGIN_MS):
         world.append(world.topics.reference.name, 0, arrival.key, arrival.value, BEGIN_MS)
@@ -144,18 +137,15 @@ async def write(broker: Broker, tp: TopicPartition, log: list[Kept]) -> None:
         await producer.stop()
 
 
-async def taken_over(broker: Broker, names: Topics, world: World, heard: Heard) -> list[Shard]:
+async def taken_over(broker: Broker, world: World, heard: Heard) -> list[Shard]:
     """Write every changelog and acquire every shard."""
-    fields = {getattr(world.topics, field).name: field for field in CHANGELOGS}
     shards = []
     for old in world.shards:
-        source = getattr(names, fields[old.source])
-        changelog = getattr(names, CHANGELOGS[fields[old.source]])
         log = world.log(old.changelog, old.partition)
-        await write(broker, TopicPartition(changelog.name, old.partition), log)
+        await write(broker, TopicPartition(old.changelog, old.partition), log)
         stage = world.stage(old.source, old.partition)
-        tp = TopicPartition(source.name, old.partition)
-        shards.append(Shard(broker, tp, changelog.name, stage, heard))
+        tp = TopicPartition(old.source, old.partition)
+        shards.append(Shard(broker, tp, old.changelog, stage, heard))
     for shard in shards:
         await shard.acquire()
         await shard.release()
@@ -168,14 +158,13 @@ async def types_of_records(broker: Broker, tp: TopicPartition) -> set[type]:
 
 
 def test_what_is_loaded_is_what_was_known(kafka: KafkaServer, unique_name: str) -> None:
-    world, heard = floor_of_a_morning(), Heard()
-    names = topics(unique_name)
+    world, heard = floor_of_a_morning(unique_name), Heard()
     broker = Broker(kafka.bootstrap, unique_name, 10_000, {})
 
     async def work() -> tuple[list[Shard], set[type]]:
-        await provision(kafka.bootstrap, names)
-        shards = await taken_over(broker, names, world, heard)
-        changelog = TopicPartition(names.contacts_changelog.name, 0)
+        await provision(kafka.bootstrap, world.topics)
+        shards = await taken_over(broker, world, heard)
+        changelog = TopicPartition(world.topics.contacts_changelog.name, 0)
         return shards, await types_of_records(broker, changelog)
 
     shards, types = asyncio.run(work())

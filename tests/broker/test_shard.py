@@ -24,6 +24,7 @@ class Sum:
 
     name = "sum"
     data_as_of_ms = 0
+    writes_to = ()
 
     def __init__(self, changelog: str) -> None:
         self.changelog = changelog

@@ -44,7 +44,9 @@ def test_batches_of_a_transaction_arrive_in_turn_and_a_fenced_one_writes_nothing
         await admin.create_topics([NewTopic(f"transactions-{t}", 1, 1) for t in TOPICS])
         await admin.close()
         broker = Broker(kafka.bootstrap, "transactions", 10_000, {})
-        former, latter = Transactions(broker, "sum-0"), Transactions(broker, "sum-0")
+        topics = [f"transactions-{name}" for name in TOPICS]
+        changelog = TopicPartition(topics[0], 0)
+        former, latter = (Transactions(broker, "sum-0", changelog, topics[1:]) for _ in range(2))
         await former.fence()
         await former.commit(writes(range(26)))
         await former.commit(writes(range(26, 30)))

@@ -6,7 +6,7 @@ one partition's, and a fault happens when it is asked for.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -38,14 +38,16 @@ class Fault(Enum):
     SEND = "a batch does not arrive, the transaction stays open"
     COMMIT = "the commit does not arrive, the transaction stays open"
     ABORT = "the broker gives up the transaction"
+    HANG = "the broker gives it up, and tells none of its partitions"
     UNKNOWN = "it is committed, and the answer is lost"
 
 
 class Transaction:
-    """Of one producer; `is_kept` None while it is open."""
+    """Of one producer; `is_kept` None while it is open, or hangs."""
 
     def __init__(self) -> None:
         self.is_kept: bool | None = None
+        self.hangs = False
         self.partitions: dict[TopicPartition, None] = {}
 
 
@@ -83,6 +85,7 @@ class Kafka:
         self.partitions: dict[TopicPartition, Partition] = {}
         self.epochs: Counter[str] = Counter()
         self.open: dict[str, Transaction] = {}
+        self.hanging: dict[str, list[Transaction]] = {}
         self.fault: Fault | None = None
         self.broken: list[str] = []
         self._positions: dict[TopicPartition, int] = {}
@@ -115,15 +118,30 @@ class Kafka:
             partition.begun.append((offset, transaction))
 
     def end(self, transactional_id: str, *, keep: bool) -> None:
-        """End an id's open transaction, if there is one: a marker in each of its partitions."""
+        """End an id's open transaction, if there is one: a marker in each of its partitions.
+
+        Markers end what hangs there, too.
+        """
         transaction = self.open.pop(transactional_id, None)
         if transaction is None:
             return
+        if transaction.hangs:
+            self.hanging.setdefault(transactional_id, []).append(transaction)
+            return
         for tp in transaction.partitions:
             self.of(tp).log.append((None, NO_TRANSACTION))
-        transaction.is_kept = keep
-        if keep:
-            self._check(transaction)
+        for ended in (*self.hanging.pop(transactional_id, ()), transaction):
+            ended.is_kept = keep
+            if keep:
+                self._check(ended)
+
+    def abort_in(self, transactional_id: str, partitions: Collection[TopicPartition]) -> None:
+        """Markers in these partitions, which have to be all that the id has ever written to."""
+        for transaction in self.hanging.get(transactional_id, ()):
+            assert transaction.partitions.keys() <= set(partitions)
+        self.open[transactional_id] = transaction = Transaction()
+        transaction.partitions = dict.fromkeys(partitions)
+        self.end(transactional_id, keep=False)
 
     def time_out(self) -> None:
         """End every transaction that was left open."""
@@ -219,6 +237,10 @@ class Producer:
 
     async def stop(self) -> None: ...
 
+    async def abort_in(self, partitions: Collection[TopicPartition]) -> None:
+        self._check()
+        self._kafka.abort_in(self._id, partitions)
+
     def _check(self) -> None:
         if self._epoch != self._kafka.epochs[self._id]:
             raise ProducerFenced
@@ -258,8 +280,10 @@ class Producer:
     async def commit_transaction(self) -> None:
         self._check()
         fault, self._kafka.fault = self._kafka.fault, None
+        if fault is Fault.HANG and self._id in self._kafka.open:
+            self._kafka.open[self._id].hangs = True
         if fault is not Fault.COMMIT:
-            self._kafka.end(self._id, keep=fault is not Fault.ABORT)
+            self._kafka.end(self._id, keep=fault in {None, Fault.UNKNOWN})
         if fault is not None:
             raise KafkaConnectionError
 

@@ -130,6 +130,8 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, SHARDS - 1), fault=st.sampled_from(Fault))
     def flush_fails(self, number: int, fault: Fault) -> None:
+        """That of a shard with something to write, if there is anything for it."""
+        self.line.deliver(self.source(number), 0, 1_000, sought=False)
         self.line.kafka.fault = fault
         self.line.flush(self.source(number))
         self.line.kafka.fault = None

@@ -1,6 +1,7 @@
 """A flush that does not end: its shard's release ends it, and no other shard waits for it."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -18,6 +19,10 @@ class Producer:
     async def stop(self) -> None: ...
     async def begin_transaction(self) -> None: ...
     async def flush(self) -> None: ...
+    async def abort_in(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    async def partitions_for(self, _topic: str) -> set[int]:
+        return {0}
 
     async def commit_transaction(self) -> None:
         await asyncio.Event().wait()
@@ -32,7 +37,12 @@ class Broker:
 
 def test_who_waits_for_a_commit_hears_of_the_release() -> None:
     async def scenario() -> None:
-        transactions = Transactions(Broker(), "calls-0")  # type: ignore[arg-type]
+        transactions = Transactions(
+            Broker(),  # type: ignore[arg-type]
+            "calls-0",
+            TopicPartition("contacts-changelog", 0),
+            (),
+        )
         await transactions.fence()
         commit = asyncio.ensure_future(transactions.commit([]))
         await asyncio.sleep(0)

@@ -96,8 +96,8 @@ class Shard:
 class World:
     """All topics and all shards."""
 
-    def __init__(self, now_ms: int, terms: Terms | None = None) -> None:
-        self.topics: Topics = topics()
+    def __init__(self, now_ms: int, terms: Terms | None = None, prefix: str = "cc") -> None:
+        self.topics: Topics = topics(prefix)
         self.limits = Limits()
         self.seen = Seen()
         self.now_ms = now_ms
