@@ -1,8 +1,9 @@
 """How shards reach Kafka, and how a partition is read to its end."""
 
+import asyncio
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 from streams.producer import TaskFreeProducer
 from streams.stage import LossError
 
+LEADER_TIMEOUT_SECONDS: Final = 20.0
 LOAD_TIMEOUT_SECONDS: Final = 120.0
 AT_ONCE: Final = 1_000
 """Records that are unpacked in one go, 1-3 ms: between two of them the loop serves others."""
@@ -55,6 +57,27 @@ class Broker(Struct, frozen=True):
             compression_type="zstd",
             **self.security,
         )
+
+
+async def wait_for_leaders(broker: Broker, partitions: Collection[TopicPartition]) -> None:
+    """Wait until each partition has a leader that answers for it.
+
+    A broker may name a leader in its metadata before that has opened the partition.
+
+    Raises:
+        TimeoutError: some had none for LEADER_TIMEOUT_SECONDS.
+    """
+    consumer = broker.consumer()
+    await consumer.start()
+    try:
+        async with asyncio.timeout(LEADER_TIMEOUT_SECONDS):
+            await consumer.end_offsets(partitions)
+    except TimeoutError:
+        topics = ", ".join(sorted({partition.topic for partition in partitions}))
+        message = f"a partition has no leader that answers, one at least of {topics}"
+        raise TimeoutError(message) from None
+    finally:
+        await consumer.stop()
 
 
 def _untold(_read: int, _total: int) -> None:
@@ -104,6 +127,27 @@ class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
         """See aiokafka."""
         await super().start()
         self._fetcher._records = _Untaken(self._fetcher._records)  # noqa: SLF001 - held by test_load
+
+    async def beginning_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """See aiokafka."""
+        self._ask_for_topics(partitions)
+        offsets: dict[TopicPartition, int] = await super().beginning_offsets(partitions)
+        return offsets
+
+    async def end_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """See aiokafka."""
+        self._ask_for_topics(partitions)
+        offsets: dict[TopicPartition, int] = await super().end_offsets(partitions)
+        return offsets
+
+    def _ask_for_topics(self, partitions: Collection[TopicPartition]) -> None:
+        # aiokafka asks for one topic after the other, and waits for 100 ms in between.
+        for topic in {partition.topic for partition in partitions}:
+            self._client.add_topic(topic)
 
 
 class _Untaken(dict[TopicPartition, Any]):

@@ -6,7 +6,6 @@ is asked, and what is asked again after which error, stays with aiokafka's handl
 """
 
 import asyncio
-import logging
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -19,12 +18,8 @@ from aiokafka.producer.sender import (
 )
 from aiokafka.producer.transaction_manager import TransactionResult
 
-log: Final = logging.getLogger(__name__)
-
 LEADER_SECONDS: Final = 0.1
 """How long it is waited until a partition's leader is looked for again."""
-WITHOUT_LEADER: Final = (None, -1)
-"""What aiokafka says of a partition that is not known, or has none."""
 
 
 class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no types
@@ -44,9 +39,9 @@ class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no type
 
         To have fenced them is not enough. Where a partition has no leader when the broker ends
         their transaction, it writes no marker there, ever (KAFKA-20734), and takes the transaction
-        for ended: what lies there would be committed by the next commit.
+        for ended: what lies there would be committed by the next commit. So each of these has to
+        have a leader.
         """
-        await self._wait_for_leaders(partitions)
         self._txn_manager.begin_transaction()
         for partition in partitions:
             self._txn_manager.maybe_add_partition_to_txn(partition)
@@ -96,15 +91,6 @@ class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no type
         ended = self._txn_manager.wait_for_transaction_end()
         while not ended.done():
             await self._ask(EndTxnHandler(self._sender, result))
-
-    async def _wait_for_leaders(self, partitions: Collection[TopicPartition]) -> None:
-        leader_of = self.client.cluster.leader_for_partition
-        for partition in partitions:
-            if leader_of(partition) in WITHOUT_LEADER:
-                log.warning("%s-%d has no leader: it is waited for", *partition)
-            while leader_of(partition) in WITHOUT_LEADER:
-                await asyncio.sleep(LEADER_SECONDS)
-                await self.client.force_metadata_update()
 
     async def _add_partitions(self) -> None:
         """Tell the coordinator of the partitions that are new to the transaction."""

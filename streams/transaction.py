@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from cc_stream.errors import CcStreamError
 from cc_stream.partitioner import partition_of
-from streams.broker import Broker
+from streams.broker import Broker, wait_for_leaders
 from streams.stage import Write
 
 FENCE_TIMEOUT_SECONDS: Final = 30.0
@@ -55,7 +55,9 @@ class Transactions:
             found = await asyncio.gather(*map(producer.partitions_for, topics))
             self._partitions = {topic: len(its) for topic, its in zip(topics, found, strict=True)}
             places = [(t, number) for t in self.topics for number in range(self._partitions[t])]
-            await producer.abort_in([self.changelog, *starmap(TopicPartition, places)])
+            partitions = [self.changelog, *starmap(TopicPartition, places)]
+            await wait_for_leaders(self.broker, partitions)
+            await producer.abort_in(partitions)
 
     async def stop(self) -> None:
         """End; whoever waits for a transaction hears of it."""

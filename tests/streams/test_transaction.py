@@ -28,8 +28,23 @@ class Producer:
         await asyncio.Event().wait()
 
 
+class Consumer:
+    """A consumer to which every partition is empty."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+    async def end_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+
 class Broker:
-    """Has that producer alone."""
+    """Has these two alone."""
+
+    def consumer(self) -> Consumer:
+        return Consumer()
 
     def producer(self, _shard: str) -> Producer:
         return Producer()
