@@ -11,13 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from bench.inputs import Sent
-from cc_stream.alerts import AlertLevels
 from cc_stream.config import load_settings
 from cc_stream.events import to_ms
-from cc_stream.installation import limits_of, terms_of_settings
+from cc_stream.installation import limits_of
 from cc_stream.telemetry import Telemetry
-from cc_stream.topics import Topics, topics
-from streams.board import Board, BoardPlan
+from cc_stream.topics import topics
+from streams.board import Board, board_plan
 from streams.floor import Calls, Plan
 from streams.stage import Write
 
@@ -51,32 +50,13 @@ def records_of(sent: Iterable[Sent]) -> Iterator[Rec]:
         yield Rec(key, value, to_ms(_happened(value).time), offset)
 
 
-def board_plan(wanted: Topics) -> BoardPlan:
-    """What a board needs to know, by the defaults of the product."""
-    settings = load_settings()
-    return BoardPlan(
-        topics=wanted,
-        terms=terms_of_settings(settings),
-        levels=AlertLevels(
-            waiting_now=settings.alert_waiting_now,
-            longest_wait_seconds=settings.alert_longest_wait_seconds,
-            service_level_live=settings.alert_service_level_live,
-            minimum_sample=settings.alert_minimum_sample,
-        ),
-        agent_window=settings.agent_window,
-        minimum_sample=settings.leaderboard_minimum_sample,
-        leaderboard_size=settings.leaderboard_size,
-        commit_ms=round(settings.board_commit_seconds * 1_000),
-    )
-
-
 class Line:
     """One shard of calls and one board shard; the clock is the time of the latest record."""
 
     def __init__(self, begun_ms: int) -> None:
         self.topics = topics(calls=1, agents=1, board=1)
         self.calls = Calls(Plan(self.topics, limits_of(load_settings()), Telemetry()), 0)
-        self.board = Board(board_plan(self.topics), 0, begun_ms)
+        self.board = Board(board_plan(load_settings(), self.topics), 0, begun_ms)
         self.offset = 0
 
     def feed(self, records: Sequence[Rec]) -> list[Write]:

@@ -19,14 +19,15 @@ import msgspec
 import orjson
 
 from bench.inputs import PARTITIONS, Input
-from bench.line import Line, Rec, board_plan, records_of
+from bench.line import Line, Rec, records_of
 from bench.place import BenchError, Place, child, resident_bytes
 from cc_stream.admit import Limits
+from cc_stream.config import load_settings
 from cc_stream.events import to_rfc3339
 from cc_stream.partitioner import partition_of
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import topics
-from streams.board import Board
+from streams.board import Board, board_plan
 from streams.floor import Calls, Plan
 from streams.interpreter import tune_interpreter
 
@@ -126,7 +127,8 @@ def agents(path: Path) -> dict[str, float]:
         for offset, size in enumerate(iter(lambda: deltas.read(4), b"")):
             now_ms, value = msgspec.msgpack.decode(deltas.read(int.from_bytes(size)))
             if board is None:
-                board = Board(board_plan(topics(calls=1, agents=1, board=1)), 0, now_ms)
+                plan = board_plan(load_settings(), topics(calls=1, agents=1, board=1))
+                board = Board(plan, 0, now_ms)
                 gc.collect()
                 before = resident_bytes()
             board.apply([Rec(None, value, now_ms, offset)])

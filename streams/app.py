@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from aiokafka import TopicPartition
 from msgspec import Struct
 
-from cc_stream.alerts import AlertLevels
 from cc_stream.config import Settings
-from cc_stream.installation import limits_of, terms_of_settings, topics_of
+from cc_stream.installation import limits_of, topics_of
 from cc_stream.sinks.sink import Sink
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topics
-from streams.board import Board, BoardPlan
+from streams.board import Board, BoardPlan, board_plan
 from streams.broker import Broker
 from streams.cluster import Cluster
 from streams.driver import App, GroupSettings, create_app
@@ -34,23 +33,6 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _board_plan(settings: Settings, wanted: Topics) -> BoardPlan:
-    return BoardPlan(
-        topics=wanted,
-        terms=terms_of_settings(settings),
-        levels=AlertLevels(
-            waiting_now=settings.alert_waiting_now,
-            longest_wait_seconds=settings.alert_longest_wait_seconds,
-            service_level_live=settings.alert_service_level_live,
-            minimum_sample=settings.alert_minimum_sample,
-        ),
-        agent_window=settings.agent_window,
-        minimum_sample=settings.leaderboard_minimum_sample,
-        leaderboard_size=settings.leaderboard_size,
-        commit_ms=_ms(settings.board_commit_seconds),
-    )
-
-
 def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry) -> Parts:
     """The worker's parts: both stages, the copy of reference data, and the publisher."""
     wanted = topics_of(settings)
@@ -64,10 +46,10 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
     timeout_ms = _ms(max(settings.session_seconds, 10.0))
     broker = Broker(group.bootstrap, group.app_id, timeout_ms, group.security)
     plan = Plan(wanted, limits_of(settings), telemetry)
-    board_plan = _board_plan(settings, wanted)
+    of_boards = board_plan(settings, wanted)
 
     def make(tp: TopicPartition) -> Shard:
-        changelog, stage = _stage(tp, wanted, plan, board_plan)
+        changelog, stage = _stage(tp, wanted, plan, of_boards)
         return Shard(broker, tp, changelog, stage, telemetry)
 
     flush_seconds = {
@@ -98,7 +80,7 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
 
 
 def _stage(
-    tp: TopicPartition, wanted: Topics, plan: Plan, board_plan: BoardPlan
+    tp: TopicPartition, wanted: Topics, plan: Plan, of_boards: BoardPlan
 ) -> tuple[str, Calls | Agents | Copy | Board]:
     """The changelog and a new stage for a source partition."""
     if tp.topic == wanted.calls.name:
@@ -108,6 +90,6 @@ def _stage(
     if tp.topic == wanted.reference.name:
         return wanted.reference_changelog.name, Copy(plan, tp.partition)
     if tp.topic == wanted.deltas.name:
-        return wanted.panes_changelog.name, Board(board_plan, tp.partition, now_ms())
+        return wanted.panes_changelog.name, Board(of_boards, tp.partition, now_ms())
     message = f"no stage reads {tp.topic}"
     raise ValueError(message)

@@ -9,9 +9,7 @@ from itertools import chain
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
-from cc_stream.alerts import AlertLevels
 from cc_stream.alerts.engine import Alert, AlertState
 from cc_stream.deltas import Batch, Counted, Tick, decode
 from cc_stream.errors import CcStreamError
@@ -23,8 +21,8 @@ from cc_stream.outputs import alert_record, board_record, view_record
 from cc_stream.panes import COARSE_MS, pane_end
 from cc_stream.reference import ReferenceData, Terms, terms_of
 from cc_stream.sinks.sink import ShardStatus, Update
-from cc_stream.topics import Topics
 from cc_stream.view import Entity, View, order_of
+from streams.board.plan import BoardPlan
 from streams.board.rows import Row, Rows
 from streams.board.show import Moment, Ranking, views_of
 from streams.board.watch import Watch
@@ -55,18 +53,6 @@ _unpack_tick = msgspec.msgpack.Decoder(Tick).decode
 
 class MissingDeltasError(CcStreamError):
     """A batch of a floor shard is missing: the shard is loaded again and reads it."""
-
-
-class BoardPlan(Struct, frozen=True):
-    """What a board shard needs to know of the installation."""
-
-    topics: Topics
-    terms: Terms
-    levels: AlertLevels
-    agent_window: str
-    minimum_sample: int
-    leaderboard_size: int
-    commit_ms: int
 
 
 class Board:

@@ -27,7 +27,7 @@ from cc_stream.report.topic import collect_topics
 from cc_stream.simulate.kafka import wall_clock_ms
 from tests.broker.floor import Floor, Sent, configured, open_floor, queued
 from tests.broker.test_bad_input import in_partition
-from tests.streams.topology import Kept
+from tests.streams.kafka import Kept
 from tests.waiting import wait_for
 
 AHEAD_MS = 9_000

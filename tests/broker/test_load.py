@@ -21,7 +21,8 @@ from streams.floor import Agents, Calls
 from streams.load import Position
 from streams.shard import Shard
 from streams.stage import POSITION_KEY
-from tests.streams.topology import Kept, World
+from tests.streams.kafka import Kept
+from tests.streams.topology import World
 
 END_MS = 1_795_500_004_321
 BEGIN_MS = END_MS - 4 * 3_600_000

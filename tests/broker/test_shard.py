@@ -1,7 +1,7 @@
 """A shard on a real broker: fences, holes, lost records, a transaction all or nothing."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from streams.owner import Owner
 from streams.shard import Shard
 from streams.stage import Cut, LossError, Record, Write, placed
 from tests.broker.anew import make_anew
+from tests.streams.installation import Unheard
 
 
 class Sum:
@@ -59,17 +60,6 @@ class Sum:
     def cut(self, _now_ms: int) -> Cut:
         write = Write(self.changelog, 0, b"total", str(self.total).encode())
         return Cut([write], {"total": self.total}, lambda: None)
-
-
-class Unheard:
-    """An observer that keeps nothing."""
-
-    def chunk(self, shard: str, records: int) -> None: ...
-    def flushed(self, shard: str, seconds: float, records: int) -> None: ...
-    def transaction(self, shard: str, seconds: float) -> None: ...
-    def loading(self, shard: str, remaining: int) -> None: ...
-    def loaded(self, shard: str, seconds: float, records: int) -> None: ...
-    def taken_over(self, shard: str, steps: Mapping[str, float]) -> None: ...
 
 
 class Bench:

@@ -15,7 +15,8 @@ from streams.board import Board, BoardPlan
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.stage import Stage, Write
 from tests.fuzz.wire import Headers
-from tests.streams.topology import Kept, Seen
+from tests.streams.kafka import Kept
+from tests.streams.topology import Seen
 
 TOPICS = topics(calls=1, agents=1, board=1)
 NOW_MS = 1_795_425_247_000

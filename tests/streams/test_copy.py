@@ -2,7 +2,8 @@
 
 from cc_stream.contracts import decode_one
 from cc_stream.events import RosterUpdated
-from tests.streams.topology import Kept, World
+from tests.streams.kafka import Kept
+from tests.streams.topology import World
 
 NOW_MS = 1_795_500_000_000
 

@@ -5,8 +5,8 @@ import pytest
 
 from cc_stream.deltas import Tick
 from streams.board.board import TICK_HOLDS_MS, TICK_KEY, Board
+from tests.streams.kafka import Kept
 from tests.streams.test_topology import END_MS, world_of
-from tests.streams.topology import Kept
 
 MOMENT_MS = END_MS + 1_000
 LATER_MS = MOMENT_MS + TICK_HOLDS_MS

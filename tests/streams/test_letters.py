@@ -10,7 +10,8 @@ from cc_stream.contracts import decode_one
 from cc_stream.events import to_rfc3339
 from cc_stream.partitioner import partition_of
 from cc_stream.report.collect import Collected, Reader
-from tests.streams.topology import Kept, Seen, World
+from tests.streams.kafka import Kept
+from tests.streams.topology import Seen, World
 
 if TYPE_CHECKING:
     from streams.stage import Write

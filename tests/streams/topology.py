@@ -7,7 +7,7 @@ position; a crash loses everything since the last flush and loads again from the
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -22,18 +22,7 @@ from cc_stream.topics import Topics, topics
 from streams.board import Board, BoardPlan
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.stage import POSITION_KEY
-
-
-class Kept(NamedTuple):
-    """One record of a partition."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+from tests.streams.kafka import Kept
 
 
 class Seen:
