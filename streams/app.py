@@ -61,6 +61,7 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
     owner = Owner(make, group.heartbeat_seconds, flush_seconds, telemetry.dropped)
     cluster = Cluster(broker, [topic.name for topic in wanted], telemetry.cluster)
     owner.is_away = lambda: cluster.is_away
+    cluster.returned = owner.settle
     ticks = Ticks(settings.tick_seconds, settings.agent_tick_seconds)
     publisher = Publisher(owner, sinks, ticks, telemetry.event_to_board)
     sources = (wanted.calls, wanted.agents, wanted.reference, wanted.deltas)

@@ -1,6 +1,5 @@
 """How shards reach Kafka, and how a partition is read to its end."""
 
-import asyncio
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
@@ -14,7 +13,6 @@ from msgspec import Struct
 from streams.producer import TaskFreeProducer
 from streams.stage import LossError
 
-LEADER_TIMEOUT_SECONDS: Final = 20.0
 LOAD_TIMEOUT_SECONDS: Final = 120.0
 AT_ONCE: Final = 1_000
 """Records that are unpacked in one go, 1-3 ms: between two of them the loop serves others."""
@@ -31,13 +29,17 @@ class Broker(Struct, frozen=True):
     transaction_timeout_ms: int
     security: dict[str, Any]
 
-    def consumer(self, max_partition_fetch_bytes: int = 4 << 20) -> "BareConsumer":
-        """A consumer outside of the group, of committed records only; not started."""
+    def consumer(
+        self,
+        max_partition_fetch_bytes: int = 4 << 20,
+        isolation_level: str = "read_committed",
+    ) -> "BareConsumer":
+        """A consumer outside of the group, of committed records unless told else; not started."""
         return BareConsumer(
             bootstrap_servers=self.bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            isolation_level="read_committed",
+            isolation_level=isolation_level,
             max_partition_fetch_bytes=max_partition_fetch_bytes,
             fetch_max_wait_ms=50,
             **self.security,
@@ -57,27 +59,6 @@ class Broker(Struct, frozen=True):
             compression_type="zstd",
             **self.security,
         )
-
-
-async def wait_for_leaders(broker: Broker, partitions: Collection[TopicPartition]) -> None:
-    """Wait until each partition has a leader that answers for it.
-
-    A broker may name a leader in its metadata before that has opened the partition.
-
-    Raises:
-        TimeoutError: some had none for LEADER_TIMEOUT_SECONDS.
-    """
-    consumer = broker.consumer()
-    await consumer.start()
-    try:
-        async with asyncio.timeout(LEADER_TIMEOUT_SECONDS):
-            await consumer.end_offsets(partitions)
-    except TimeoutError:
-        topics = ", ".join(sorted({partition.topic for partition in partitions}))
-        message = f"a partition has no leader that answers, one at least of {topics}"
-        raise TimeoutError(message) from None
-    finally:
-        await consumer.stop()
 
 
 def _untold(_read: int, _total: int) -> None:

@@ -27,13 +27,15 @@ Tell = Callable[[float, Collection[str]], None]
 
 
 class Cluster:
-    """Looks every two seconds, over a connection of its own."""
+    """Looks every two seconds, over a connection of its own. `returned` is told of each return."""
 
     def __init__(self, broker: Broker, topics: Collection[str], tell: Tell) -> None:
         self.broker = broker
         self.topics = topics
         self.tell = tell
         self.is_away = False
+        self.returned: Callable[[], None] = _nobody
+        self._returning = False
         self.gone: Collection[str] = ()
         self._heard_at = time.monotonic()
         self._missed: Collection[str] = ()
@@ -61,10 +63,15 @@ class Cluster:
             log.warning("the broker has not answered for %.0f s: %r", self.silent_seconds(), error)
             await self._disconnect()
         else:
-            self.is_away = False
-            self._heard_at = time.monotonic()
+            self._heard()
             self._compare(found)
         self.tell(self.silent_seconds(), self.gone)
+
+    def _heard(self) -> None:
+        self._heard_at = time.monotonic()
+        if self._returning:  # with its first answer a broker only begins to be back
+            self.returned()
+        self._returning, self.is_away = self.is_away, False
 
     async def _ask(self) -> Collection[str]:
         if self._consumer is None:
@@ -86,3 +93,7 @@ class Cluster:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await consumer.stop()
+
+
+def _nobody() -> None:
+    """Until the parts are put together nobody waits for a return."""

@@ -198,6 +198,11 @@ class Owner:
             if stage is None or stage == shard.stage.name:
                 event.set()
 
+    def settle(self) -> None:
+        """The broker was away and is back: a commit of before may lie without its marker."""
+        for shard in self.live():
+            shard.settle()
+
     async def verify(self) -> None:
         """Have every shard make sure that its topic is the one that it has counted."""
         await asyncio.gather(*(self._verify(tp, s) for tp, s in self.shards.items() if s.live))

@@ -6,7 +6,7 @@ is asked, and what is asked again after which error, stays with aiokafka's handl
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -34,17 +34,15 @@ class TaskFreeProducer(AIOKafkaProducer):  # type: ignore[misc]  # ships no type
         await self.client.bootstrap()
         await self._sender._maybe_wait_for_pid()  # noqa: SLF001 - a hook
 
-    async def abort_in(self, partitions: Collection[TopicPartition]) -> None:
-        """End in each of these whatever predecessors left open there.
-
-        To have fenced them is not enough. Where a partition has no leader when the broker ends
-        their transaction, it writes no marker there, ever (KAFKA-20734), and takes the transaction
-        for ended: what lies there would be committed by the next commit. So each of these has to
-        have a leader.
-        """
-        self._txn_manager.begin_transaction()
+    def add_partitions(self, partitions: Iterable[TopicPartition]) -> None:
+        """The transaction is of these, too, whether anything is written there or not."""
         for partition in partitions:
             self._txn_manager.maybe_add_partition_to_txn(partition)
+
+    async def abort_in(self, partitions: Iterable[TopicPartition]) -> None:
+        """An aborted transaction of these, in which nothing is written."""
+        self._txn_manager.begin_transaction()
+        self.add_partitions(partitions)
         await self._add_partitions()
         self._txn_manager.aborting_transaction()
         await self._end_transaction(TransactionResult.ABORT)

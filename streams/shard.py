@@ -102,6 +102,7 @@ class Shard:
         self.transactions = Transactions(
             broker, self.name, TopicPartition(changelog, source.partition), stage.writes_to
         )
+        self._settles = False
         self._flushing = asyncio.Lock()
         self._feeding = asyncio.Lock()
 
@@ -264,7 +265,11 @@ class Shard:
 
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""
-        return self.live and self.stage.is_dirty(now_ms)
+        return self.live and (self._settles or self.stage.is_dirty(now_ms))
+
+    def settle(self) -> None:
+        """The next flush commits everywhere, and is soon: a commit may lie without its marker."""
+        self._settles = True
 
     @property
     def is_flushing(self) -> bool:
@@ -278,6 +283,7 @@ class Shard:
                 return
             started = time.monotonic()
             upto = self.next
+            settles, self._settles = self._settles, False
             self.working = self.durable, upto
             cut = self.stage.cut(now_ms)
             self.working = None
@@ -285,7 +291,8 @@ class Shard:
             tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
             began = time.monotonic()
             records = await asyncio.wait_for(
-                self.transactions.commit(chain(cut.writes, [tail])), FLUSH_TIMEOUT_SECONDS
+                self.transactions.commit(chain(cut.writes, [tail]), everywhere=settles),
+                FLUSH_TIMEOUT_SECONDS,
             )
             self.durable = upto
             cut.committed()

@@ -1,16 +1,17 @@
 """One Kafka transaction of a shard: all of its records, or none."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import starmap
+from itertools import chain
 from typing import Any, Final
 
 from aiokafka import TopicPartition
 
 from cc_stream.errors import CcStreamError
 from cc_stream.partitioner import partition_of
-from streams.broker import Broker, wait_for_leaders
+from streams.broker import Broker
+from streams.fence import fence
 from streams.stage import Write
 
 FENCE_TIMEOUT_SECONDS: Final = 30.0
@@ -40,7 +41,7 @@ class Transactions:
         self.topics = topics
         self._producer: Any = None
         self._open: asyncio.Task[int] | None = None
-        self._partitions: dict[str, int] = {}  # of each topic
+        self._partitions: Mapping[str, Collection[TopicPartition]] = {}  # that it may write to
 
     async def fence(self) -> None:
         """Start: a former owner can commit nothing from now on, and what it had open is over.
@@ -49,15 +50,12 @@ class Transactions:
             KafkaError, TimeoutError: the broker does not answer.
         """
         producer = self._producer = self.broker.producer(self.shard)
-        async with asyncio.timeout(FENCE_TIMEOUT_SECONDS):
-            await producer.start()
-            topics = [self.changelog.topic, *self.topics]
-            found = await asyncio.gather(*map(producer.partitions_for, topics))
-            self._partitions = {topic: len(its) for topic, its in zip(topics, found, strict=True)}
-            places = [(t, number) for t in self.topics for number in range(self._partitions[t])]
-            partitions = [self.changelog, *starmap(TopicPartition, places)]
-            await wait_for_leaders(self.broker, partitions)
-            await producer.abort_in(partitions)
+        try:
+            async with asyncio.timeout(FENCE_TIMEOUT_SECONDS):
+                self._partitions = await fence(self.broker, producer, self.changelog, self.topics)
+        except TimeoutError:
+            message = f"{self.shard} is not fenced: no coordinator, or a partition has no leader"
+            raise TimeoutError(message) from None
 
     async def stop(self) -> None:
         """End; whoever waits for a transaction hears of it."""
@@ -67,15 +65,19 @@ class Transactions:
         if producer is not None:
             await asyncio.wait_for(producer.stop(), STOP_TIMEOUT_SECONDS)
 
-    async def commit(self, writes: Iterable[Write]) -> int:
+    async def commit(self, writes: Iterable[Write], *, everywhere: bool = False) -> int:
         """Write all of these in one transaction; how many they were.
+
+        `everywhere`: it is committed in each partition that the shard may write to. So is what was
+        committed there before and has no marker yet (`streams.fence`).
 
         Raises:
             ReleasedError: `stop` was called meanwhile.
             KafkaError: the broker did not take it.
         """
         assert self._producer is not None
-        self._open = asyncio.ensure_future(self._commit(self._producer, writes))
+        work = self._commit(self._producer, writes, everywhere=everywhere)
+        self._open = asyncio.ensure_future(work)
         try:
             return await self._open
         except asyncio.CancelledError:
@@ -83,14 +85,16 @@ class Transactions:
                 raise  # not the transaction was given up, but the caller
             raise ReleasedError(f"{self.shard} was let go of while it wrote") from None
 
-    async def _commit(self, producer: Any, writes: Iterable[Write]) -> int:
+    async def _commit(self, producer: Any, writes: Iterable[Write], *, everywhere: bool) -> int:
         await producer.begin_transaction()
+        if everywhere:
+            producer.add_partitions(chain.from_iterable(self._partitions.values()))
         sent, count = [], 0
         batches: dict[tuple[str, int], Any] = {}
         for count, write in enumerate(writes, 1):
             topic, partition = write.topic, write.partition
             if partition is None:
-                partition = _partition_of(write.key or b"", self._partitions[topic])
+                partition = _partition_of(write.key or b"", len(self._partitions[topic]))
             batch = batches.get((topic, partition))
             if batch is None:
                 assert topic in self._partitions, topic

@@ -6,7 +6,8 @@ here a second one is dead meanwhile, which leaves nothing to chance.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -83,12 +84,42 @@ async def until_leaderless(kafka: KafkaServer) -> None:
             await asyncio.sleep(0.1)
 
 
-async def committed(broker: Broker) -> Mapping[str, list[bytes]]:
-    """The values of what is there, by topic."""
-    return {
-        tp.topic: [r.value async for some in read_partition(broker, tp) for r in some]
-        for tp in (OUT, CHANGELOG)
-    }
+async def commit_where_no_leader_is(
+    own: KafkaServer, second: KafkaServer, transactions: Transactions, value: bytes
+) -> None:
+    """The second broker dies between the last write and the commit."""
+    commit = TaskFreeProducer.commit_transaction
+
+    async def later(producer: TaskFreeProducer) -> None:
+        await asyncio.to_thread(second.kill)
+        await until_leaderless(own)
+        await commit(producer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TaskFreeProducer, "commit_transaction", later)
+        await transactions.commit(writes(value))
+    await asyncio.to_thread(second.start)
+
+
+async def make_topics(kafka: KafkaServer) -> None:
+    """One on each broker."""
+    on = {OUT: 2, CHANGELOG: 1}
+    async with admin_of(kafka) as admin:
+        await admin.create_topics(
+            [NewTopic(tp.topic, -1, -1, replica_assignments={0: [on[tp]]}) for tp in on]
+        )
+
+
+async def committed(broker: Broker, expected: list[list[bytes]]) -> list[list[bytes]]:
+    """The values that are there, in either partition; a commit is answered before its markers."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = [
+            [record.value async for some in read_partition(broker, tp) for record in some]
+            for tp in (OUT, CHANGELOG)
+        ]
+        if found == expected or time.monotonic() > deadline:
+            return found
 
 
 @pytest.fixture
@@ -112,10 +143,7 @@ def test_what_a_dead_owner_left_where_no_leader_was_is_never_committed(
     broker = Broker(own_kafka.bootstrap, "hanging", 60_000, {})
 
     async def scenario() -> None:
-        on = {OUT: 2, CHANGELOG: 1}
-        topics = [NewTopic(tp.topic, -1, -1, replica_assignments={0: [on[tp]]}) for tp in on]
-        async with admin_of(own_kafka) as admin:
-            await admin.create_topics(topics)
+        await make_topics(own_kafka)
         former = broker.producer("sum-0")
         await former.start()
         await all_but_commit(former, b"first")
@@ -130,9 +158,32 @@ def test_what_a_dead_owner_left_where_no_leader_was_is_never_committed(
         await asyncio.to_thread(second_kafka.start)
         await fence
         await latter.commit(writes(b"second"))
-        expected = [b"first", b"second"]
-        assert await committed(broker) == {OUT.topic: expected, CHANGELOG.topic: expected}
+        expected = [[b"first", b"second"]] * 2
+        assert await committed(broker, expected) == expected
         await former.stop()
         await latter.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_was_committed_where_no_leader_was_is_there_once_it_is_committed_everywhere(
+    own_kafka: KafkaServer, second_kafka: KafkaServer
+) -> None:
+    broker = Broker(own_kafka.bootstrap, "hanging", 60_000, {})
+
+    async def scenario() -> None:
+        await make_topics(own_kafka)
+        transactions = Transactions(broker, "sum-0", CHANGELOG, [OUT.topic])
+        await transactions.fence()
+        await commit_where_no_leader_is(own_kafka, second_kafka, transactions, b"first")
+        [_, to_changelog] = writes(b"second")
+        await transactions.commit([to_changelog])
+        # A broker that writes the marker later needs no more than this.
+        hangs = [[], [b"first", b"second"]]
+        assert await committed(broker, hangs) == hangs
+        await transactions.commit([], everywhere=True)
+        settled = [[b"first"], [b"first", b"second"]]
+        assert await committed(broker, settled) == settled
+        await transactions.stop()
 
     asyncio.run(scenario())

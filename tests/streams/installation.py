@@ -322,6 +322,8 @@ class Installation:
         shard = self.shard_of(tp)
         if shard is None or shard.durable == 0 or shard.next >= self._end(tp):
             return
+        if partition.stable < len(partition.log):
+            return  # a new topic has no transaction that is open
         changelog = self.kafka.of(TopicPartition(self.changelogs[tp.topic], tp.partition))
         before, kept = len(changelog.log), partition.log
         if anew:
@@ -361,6 +363,8 @@ class Installation:
 
     def settle(self) -> None:
         """Deliver and flush until nothing moves, and show everything at one moment."""
+        for worker in self.workers:
+            worker.owner.settle()  # as after an outage of the broker
         self.run(self._settle())
         self.kafka.now_ms += 1_000
         for worker in self.workers:

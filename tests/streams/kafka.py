@@ -6,7 +6,7 @@ one partition's, and a fault happens when it is asked for.
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -33,26 +33,35 @@ class Kept(NamedTuple):
 
 
 class Fault(Enum):
-    """What happens to the next transaction. Its shard is told of a failure in each case."""
+    """What happens to the next transaction. Its shard is told of a failure in each case but one."""
 
     SEND = "a batch does not arrive, the transaction stays open"
     COMMIT = "the commit does not arrive, the transaction stays open"
     ABORT = "the broker gives up the transaction"
     HANG = "the broker gives it up, and tells none of its partitions"
     UNKNOWN = "it is committed, and the answer is lost"
+    UNMARKED = "it is committed, none of its partitions is told, and the shard goes on"
+
+
+class Part:
+    """What of a transaction is in one partition; `is_kept` None while it is open there."""
+
+    def __init__(self, *, is_kept: bool | None = None) -> None:
+        self.is_kept = is_kept
+
+
+NO_TRANSACTION = Part(is_kept=True)
 
 
 class Transaction:
-    """Of one producer; `is_kept` None while it is open, or hangs."""
+    """Of one producer."""
 
     def __init__(self) -> None:
-        self.is_kept: bool | None = None
-        self.hangs = False
-        self.partitions: dict[TopicPartition, None] = {}
+        self.parts: dict[TopicPartition, Part] = {}
 
-
-NO_TRANSACTION = Transaction()
-NO_TRANSACTION.is_kept = True
+    def part(self, tp: TopicPartition) -> Part:
+        """Its part in a partition, which is of the transaction from now on."""
+        return self.parts.setdefault(TopicPartition(tp.topic, tp.partition), Part())
 
 
 class Partition:
@@ -60,19 +69,19 @@ class Partition:
 
     def __init__(self) -> None:
         self.begin = 0
-        self.log: list[tuple[Kept | None, Transaction]] = []
-        self.begun: list[tuple[int, Transaction]] = []
+        self.log: list[tuple[Kept | None, Part]] = []
+        self.begun: list[tuple[int, Part]] = []
 
     @property
     def stable(self) -> int:
         """The last stable offset: the first of an open transaction, or the end."""
-        self.begun = [(offset, one) for offset, one in self.begun if one.is_kept is None]
+        self.begun = [(offset, part) for offset, part in self.begun if part.is_kept is None]
         return self.begun[0][0] if self.begun else len(self.log)
 
     def committed(self, start: int, stop: int) -> list[Kept]:
         """What a reader of committed records sees of `[start, stop)`."""
         seen = self.log[max(start, self.begin) : min(stop, self.stable)]
-        return [kept for kept, transaction in seen if kept is not None and transaction.is_kept]
+        return [kept for kept, part in seen if kept is not None and part.is_kept]
 
 
 class Kafka:
@@ -106,62 +115,54 @@ class Kafka:
         key: bytes | None,
         value: bytes | None,
         headers: Sequence[tuple[str, bytes | None]] = (),
-        transaction: Transaction = NO_TRANSACTION,
+        part: Part = NO_TRANSACTION,
     ) -> None:
         """Put a record at the end of a partition, with the broker's time."""
         partition = self.of(tp)
         offset = len(partition.log)
         kept = Kept(tp.topic, tp.partition, offset, self.now_ms, key, value, tuple(headers))
-        partition.log.append((kept, transaction))
-        if transaction.is_kept is None and tp not in transaction.partitions:
-            transaction.partitions[tp] = None
-            partition.begun.append((offset, transaction))
+        partition.log.append((kept, part))
+        if part.is_kept is None and all(part is not begun for _, begun in partition.begun):
+            partition.begun.append((offset, part))
 
-    def end(self, transactional_id: str, *, keep: bool) -> None:
+    def end(self, transactional_id: str, *, keep: bool, marked: bool = True) -> None:
         """End an id's open transaction, if there is one: a marker in each of its partitions.
 
-        Markers end what hangs there, too.
+        Without markers it hangs, until another one of the same id is ended in the same partition.
         """
         transaction = self.open.pop(transactional_id, None)
         if transaction is None:
             return
-        if transaction.hangs:
-            self.hanging.setdefault(transactional_id, []).append(transaction)
+        hanging = self.hanging.setdefault(transactional_id, [])
+        hanging.append(transaction)
+        if not marked:
             return
-        for tp in transaction.partitions:
+        for tp in list(transaction.parts):
             self.of(tp).log.append((None, NO_TRANSACTION))
-        for ended in (*self.hanging.pop(transactional_id, ()), transaction):
-            ended.is_kept = keep
-            if keep:
-                self._check(ended)
-
-    def abort_in(self, transactional_id: str, partitions: Collection[TopicPartition]) -> None:
-        """Markers in these partitions, which have to be all that the id has ever written to."""
-        for transaction in self.hanging.get(transactional_id, ()):
-            assert transaction.partitions.keys() <= set(partitions)
-        self.open[transactional_id] = transaction = Transaction()
-        transaction.partitions = dict.fromkeys(partitions)
-        self.end(transactional_id, keep=False)
+            for part in [other.parts.pop(tp) for other in hanging if tp in other.parts]:
+                part.is_kept = keep
+                if keep:
+                    self._check(tp, part)
+        self.hanging[transactional_id] = [other for other in hanging if other.parts]
 
     def time_out(self) -> None:
         """End every transaction that was left open."""
         for transactional_id in list(self.open):
             self.end(transactional_id, keep=False)
 
-    def _check(self, transaction: Transaction) -> None:
+    def _check(self, tp: TopicPartition, part: Part) -> None:
         """No position goes back, and batches of deltas are numbered without a gap."""
-        for tp in transaction.partitions:
-            for kept, of in self.of(tp).log:
-                if of is not transaction or kept is None or kept.value is None:
-                    continue
-                if kept.key == POSITION_KEY:
-                    self._check_position(tp, kept.value)
-                elif tp.topic == self.topics.deltas.name:
-                    batch = decode(kept.value)
-                    place = (batch.source, tp.partition)
-                    self._numbers[place] += 1
-                    if batch.number != self._numbers[place]:
-                        self.broken.append(f"{place}: batch {batch.number} follows")
+        for kept, of in self.of(tp).log:
+            if of is not part or kept is None or kept.value is None:
+                continue
+            if kept.key == POSITION_KEY:
+                self._check_position(tp, kept.value)
+            elif tp.topic == self.topics.deltas.name:
+                batch = decode(kept.value)
+                place = (batch.source, tp.partition)
+                self._numbers[place] += 1
+                if batch.number != self._numbers[place]:
+                    self.broken.append(f"{place}: batch {batch.number} follows")
 
     def _check_position(self, tp: TopicPartition, packed: bytes) -> None:
         following = msgspec.msgpack.decode(packed, type=Position).next
@@ -171,10 +172,11 @@ class Kafka:
 
 
 class Consumer:
-    """What shards use of an `AIOKafkaConsumer` that reads committed records."""
+    """What shards use of an `AIOKafkaConsumer`; records are read committed only."""
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: Kafka, *, committed: bool) -> None:
         self._kafka = kafka
+        self._committed = committed
         self._position = 0
 
     async def start(self) -> None: ...
@@ -189,7 +191,8 @@ class Consumer:
         return {tp: self._kafka.of(tp).begin for tp in places}
 
     async def end_offsets(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return {tp: self._kafka.of(tp).stable for tp in places}
+        partitions = {tp: self._kafka.of(tp) for tp in places}
+        return {tp: of.stable if self._committed else len(of.log) for tp, of in partitions.items()}
 
     def seek(self, _tp: TopicPartition, offset: int) -> None:
         self._position = offset
@@ -237,9 +240,15 @@ class Producer:
 
     async def stop(self) -> None: ...
 
-    async def abort_in(self, partitions: Collection[TopicPartition]) -> None:
+    def add_partitions(self, partitions: Iterable[TopicPartition]) -> None:
+        transaction = self._kafka.open.setdefault(self._id, Transaction())
+        for tp in partitions:
+            transaction.part(tp)
+
+    async def abort_in(self, partitions: Iterable[TopicPartition]) -> None:
         self._check()
-        self._kafka.abort_in(self._id, partitions)
+        self.add_partitions(partitions)
+        self._kafka.end(self._id, keep=False)
 
     def _check(self) -> None:
         if self._epoch != self._kafka.epochs[self._id]:
@@ -265,13 +274,9 @@ class Producer:
             sent.set_result(None)
             transaction = kafka.open.setdefault(self._id, Transaction())
             for record in batch.records:
-                kafka.append(
-                    TopicPartition(topic, partition),
-                    record["key"],
-                    record["value"],
-                    record["headers"],
-                    transaction,
-                )
+                tp = TopicPartition(topic, partition)
+                part = transaction.part(tp)
+                kafka.append(tp, record["key"], record["value"], record["headers"], part)
         return sent
 
     async def flush(self) -> None:
@@ -280,11 +285,10 @@ class Producer:
     async def commit_transaction(self) -> None:
         self._check()
         fault, self._kafka.fault = self._kafka.fault, None
-        if fault is Fault.HANG and self._id in self._kafka.open:
-            self._kafka.open[self._id].hangs = True
         if fault is not Fault.COMMIT:
-            self._kafka.end(self._id, keep=fault in {None, Fault.UNKNOWN})
-        if fault is not None:
+            marked = fault not in {Fault.HANG, Fault.UNMARKED}
+            self._kafka.end(self._id, keep=fault in {None, Fault.UNKNOWN}, marked=marked)
+        if fault not in {None, Fault.UNMARKED}:
             raise KafkaConnectionError
 
     async def partitions_for(self, topic: str) -> set[int]:
@@ -297,9 +301,11 @@ class MemoryBroker:
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
 
-    def consumer(self, max_partition_fetch_bytes: int = 1) -> Consumer:
+    def consumer(
+        self, max_partition_fetch_bytes: int = 1, isolation_level: str = "read_committed"
+    ) -> Consumer:
         assert max_partition_fetch_bytes > 0
-        return Consumer(self._kafka)
+        return Consumer(self._kafka, committed=isolation_level == "read_committed")
 
     def producer(self, shard: str) -> Producer:
         return Producer(self._kafka, shard)

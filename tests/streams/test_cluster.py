@@ -1,7 +1,7 @@
 """What a worker says of the cluster after each look."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import pytest
@@ -39,17 +39,21 @@ class Scripted:
         return look
 
 
-def told(broker: Scripted) -> list[tuple[bool, list[str]]]:
+def told(
+    broker: Scripted, returned: Callable[[], None] = lambda: None
+) -> list[tuple[bool, list[str]]]:
     """After each look: whether it was silent, and what is gone."""
     heard: list[tuple[bool, list[str]]] = []
 
     def tell(silent_seconds: float, gone: Collection[str]) -> None:
         heard.append((silent_seconds > 0, list(gone)))
 
+    cluster = Cluster(cast("Any", broker), sorted(BOTH), tell)
+    cluster.returned = returned
     loop = TimelessLoop()
     try:
         with pytest.raises(asyncio.CancelledError):
-            loop.run_until_complete(Cluster(cast("Any", broker), sorted(BOTH), tell).look_loop())
+            loop.run_until_complete(cluster.look_loop())
     finally:
         loop.close()
     return heard
@@ -66,3 +70,10 @@ def test_after_a_look_without_an_answer_it_connects_anew() -> None:
     broker = Scripted([BOTH, KafkaConnectionError(), TimeoutError(), BOTH, BOTH])
     assert [is_silent for is_silent, _ in told(broker)] == [False, True, True, False, False]
     assert (broker.opened, broker.closed) == (3, 3)
+
+
+def test_a_broker_is_back_with_its_second_answer() -> None:
+    broker = Scripted([BOTH, BOTH, KafkaConnectionError(), BOTH, BOTH, BOTH, BOTH])
+    left: list[int] = []
+    told(broker, returned=lambda: left.append(len(broker.looks)))
+    assert left == [2]

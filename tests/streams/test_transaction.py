@@ -29,7 +29,10 @@ class Producer:
 
 
 class Consumer:
-    """A consumer to which every partition is empty."""
+    """A consumer to which partitions grow with each look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -37,13 +40,15 @@ class Consumer:
     async def end_offsets(
         self, partitions: Collection[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, 0)
+        self.looks += 1
+        return dict.fromkeys(partitions, self.looks)
 
 
 class Broker:
     """Has these two alone."""
 
-    def consumer(self) -> Consumer:
+    def consumer(self, isolation_level: str) -> Consumer:
+        assert isolation_level == "read_uncommitted"
         return Consumer()
 
     def producer(self, _shard: str) -> Producer:
