@@ -9,7 +9,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping
-from itertools import starmap
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,17 +28,19 @@ async def fence(
 ) -> Mapping[str, Collection[TopicPartition]]:
     """Start the producer of a shard, and abort in every partition that such a shard writes to.
 
-    `changelog` is the partition to which it writes alone. The partitions of all these topics.
+    Waits until each of these has a leader. `changelog` is the partition to which it writes alone.
+    Returns all that it may write to, by topic.
 
     Raises:
-        KafkaError: the broker does not answer, or a partition has no leader.
+        KafkaError: the broker does not answer.
     """
     await producer.start()
     found = await asyncio.gather(*map(producer.partitions_for, topics))
     partitions = {
-        topic: list(starmap(TopicPartition, ((topic, number) for number in sorted(its))))
+        topic: [TopicPartition(topic, number) for number in its]
         for topic, its in zip(topics, found, strict=True)
-    } | {changelog.topic: [changelog]}
+    }
+    partitions[changelog.topic] = [changelog]
     everywhere = [partition for its in partitions.values() for partition in its]
     consumer = broker.consumer(isolation_level="read_uncommitted")
     await consumer.start()
