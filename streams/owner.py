@@ -200,8 +200,10 @@ class Owner:
 
     def settle(self) -> None:
         """The broker was away and is back: a commit of before may lie without its marker."""
-        for shard in self.live():
+        shards = self.live()
+        for shard in shards:
             shard.settle()
+        log.info("the broker is back: %d shards commit in every partition", len(shards))
 
     async def verify(self) -> None:
         """Have every shard make sure that its topic is the one that it has counted."""

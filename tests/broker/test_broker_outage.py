@@ -41,6 +41,7 @@ def test_a_worker_goes_on_by_itself_when_the_broker_is_back_and_ends_in_time_whe
             notices(floor, worker)
             own_kafka.start()
             wait_for(lambda: floor.owned() == floor.shards, 60)
+            wait_for(lambda: "shards commit in every partition" in worker.log_path.read_text(), 15)
         compared = floor.compared()
         assert compared.is_proof, compared.text()
         assert worker.running, worker.why_ended()
