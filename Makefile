@@ -7,6 +7,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # uv from the PATH, or one of our own in .uv/
 UV := $(shell command -v uv || echo .uv/bin/uv)
+# The fastest Python here, unless UV_PYTHON names one; uv alone would take the first on the PATH.
+PYTHON = $(addprefix UV_PYTHON=,$(or $(UV_PYTHON),$(shell .ci/fastest-python)))
 ENV := .venv/.up-to-date
 BENCH := .data/bench/venv
 BENCH_ENV := $(BENCH)/.up-to-date
@@ -24,7 +26,7 @@ env: $(ENV) ## install Python packages into .venv, as locked
 	.uv/bin/pip install --quiet 'uv>=0.5,<1'
 
 $(ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
-	$(UV) sync --frozen --all-extras
+	$(PYTHON) $(UV) sync --frozen --all-extras
 	@touch $@
 
 demo: $(ENV) ## a simulated floor on real servers; SECONDS=30 ends by itself; SEATS= BROKER= REDIS=
@@ -52,7 +54,7 @@ bench: $(BENCH_ENV) ## throughput, latency, memory on a real Kafka against other
 
 # The product without its tests, and what it is compared with: an environment of its own.
 $(BENCH_ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
-	UV_PROJECT_ENVIRONMENT=$(BENCH) $(UV) sync --frozen --all-extras --no-default-groups --group bench
+	$(PYTHON) UV_PROJECT_ENVIRONMENT=$(BENCH) $(UV) sync --frozen --all-extras --no-default-groups --group bench
 	@touch $@
 
 chaos: $(ENV) ## faults drawn from a seed on real servers, then every value compared; SEED= FAULTS= WORKERS=
