@@ -25,7 +25,7 @@ env: $(ENV) ## install Python packages into .venv, as locked
 	python3 -m venv .uv
 	.uv/bin/pip install --quiet 'uv>=0.5,<1'
 
-$(ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
+$(ENV): pyproject.toml uv.lock .ci/fastest-python $(filter .uv/%,$(UV))
 	$(PYTHON) $(UV) sync --frozen --all-extras
 	@touch $@
 
@@ -53,7 +53,7 @@ bench: $(BENCH_ENV) ## throughput, latency, memory on a real Kafka against other
 	$(BENCH)/bin/python -m bench$(if $(ONLY), --only '$(ONLY)')
 
 # The product without its tests, and what it is compared with: an environment of its own.
-$(BENCH_ENV): pyproject.toml uv.lock $(filter .uv/%,$(UV))
+$(BENCH_ENV): pyproject.toml uv.lock .ci/fastest-python $(filter .uv/%,$(UV))
 	$(PYTHON) UV_PROJECT_ENVIRONMENT=$(BENCH) $(UV) sync --frozen --all-extras --no-default-groups --group bench
 	@touch $@
 
