@@ -55,8 +55,9 @@ class Line:
 
     def __init__(self, begun_ms: int) -> None:
         self.topics = topics(calls=1, agents=1, board=1)
-        self.calls = Calls(Plan(self.topics, limits_of(load_settings()), Telemetry()), 0)
-        self.board = Board(board_plan(load_settings(), self.topics), 0, begun_ms)
+        settings = load_settings()
+        self.calls = Calls(Plan(self.topics, limits_of(settings), Telemetry()), 0)
+        self.board = Board(board_plan(settings, self.topics), 0, begun_ms)
         self.offset = 0
 
     def feed(self, records: Sequence[Rec]) -> list[Write]:

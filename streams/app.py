@@ -29,10 +29,6 @@ class Parts(Struct, frozen=True):
     publisher: Publisher
 
 
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
 def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetry) -> Parts:
     """The worker's parts: both stages, the copy of reference data, and the publisher."""
     wanted = topics_of(settings)
@@ -43,7 +39,7 @@ def create_worker(settings: Settings, sinks: Sequence[Sink], telemetry: Telemetr
         settings.instance_id,
         settings.kafka_security(),
     )
-    timeout_ms = _ms(max(settings.session_seconds, 10.0))
+    timeout_ms = round(max(settings.session_seconds, 10.0) * 1_000)
     broker = Broker(group.bootstrap, group.app_id, timeout_ms, group.security)
     plan = Plan(wanted, limits_of(settings), telemetry)
     of_boards = board_plan(settings, wanted)

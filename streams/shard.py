@@ -82,7 +82,7 @@ class Shard:
     ) -> None:
         self.broker = broker
         self.source = source
-        self.changelog = changelog
+        self.changelog = TopicPartition(changelog, source.partition)
         self.stage = stage
         self.observer = observer
         self.name = f"{stage.name}-{source.partition}"
@@ -99,9 +99,7 @@ class Shard:
         self._empty_to = self._fed = self._unyielded = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
-        self.transactions = Transactions(
-            broker, self.name, TopicPartition(changelog, source.partition), stage.writes_to
-        )
+        self.transactions = Transactions(broker, self.name, self.changelog, stage.writes_to)
         self._settles = False
         self._flushing = asyncio.Lock()
         self._feeding = asyncio.Lock()
@@ -118,9 +116,8 @@ class Shard:
         await self.transactions.fence()  # (1)
         self.takeover.end("fence")
         try:
-            changelog = TopicPartition(self.changelog, self.source.partition)
             records, position = await load(
-                self.broker, changelog, self.stage, Loading(self.name, self.observer.loading)
+                self.broker, self.changelog, self.stage, Loading(self.name, self.observer.loading)
             )
         finally:
             self.observer.loading(self.name, 0)
@@ -288,7 +285,8 @@ class Shard:
             cut = self.stage.cut(now_ms)
             self.working = None
             position = Position(upto, self.generation_ms, cut.memory, self._mark)
-            tail = Write(self.changelog, self.source.partition, POSITION_KEY, _pack(position))
+            topic, partition = self.changelog
+            tail = Write(topic, partition, POSITION_KEY, _pack(position))
             began = time.monotonic()
             records = await asyncio.wait_for(
                 self.transactions.commit(chain(cut.writes, [tail]), everywhere=settles),

@@ -1,5 +1,6 @@
-"""A partition without a leader while its transaction is aborted: nothing of it is ever counted.
+"""A partition without a leader while its transaction is ended: what was aborted is never counted.
 
+And what was committed is, once its shard commits in every partition.
 Kafka writes no marker there (KAFKA-20734), so that what lies there hangs until the next marker of
 the same producer. With one broker that happens where it stood still for longer than its session;
 here a second one is dead meanwhile, which leaves nothing to chance.
