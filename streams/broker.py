@@ -88,13 +88,17 @@ async def read_partition(
 
 
 class Fetched(list[Any]):
-    """Records, in order: there is no other from `begin` to the last of them."""
+    """Records, in order: there is no other from `begin` to the last of them.
 
-    __slots__ = ("begin",)
+    `end` is where the partition ended when the broker gave them, 0 if it is not known.
+    """
 
-    def __init__(self, records: Iterable[Any], begin: int) -> None:
+    __slots__ = ("begin", "end")
+
+    def __init__(self, records: Iterable[Any], begin: int, end: int = 0) -> None:
         super().__init__(records)
         self.begin = begin
+        self.end = end
 
 
 class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
@@ -153,7 +157,8 @@ class _Untaken(dict[TopicPartition, Any]):
         position, begin = self._follows.get(tp, (-1, 0))
         if batches.next_fetch_offset != position:
             begin = batches.next_fetch_offset
-        records = Fetched(FetchResult.getall(fetched, max_records), begin)
+        end = fetched._assignment.state_value(tp).lso or 0  # noqa: SLF001 - what is committed
+        records = Fetched(FetchResult.getall(fetched, max_records), begin, end)
         following = records[-1].offset + 1 if records else begin
         self._follows[tp] = batches.next_fetch_offset, following
         return records

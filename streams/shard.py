@@ -37,10 +37,9 @@ CHUNK: Final = 64
 """Events applied in one go, a millisecond or two: then the loop serves others."""
 CATCHING_UP_CHUNK: Final = 256
 """The same of a shard that is far behind: nobody waits for what it reads."""
-FED_SECONDS: Final = 0.05
 BACKLOG: Final = 4_000
-"""A shard that is fed so many records at once, one fetch after the other, is catching up: at 10,000
-events a second some seconds behind."""
+"""A shard that has so many offsets before it is catching up: at 10,000 events a second some seconds
+behind."""
 IDLE_SECONDS: Final = 2.0
 """A shard that has not moved for so long is looked at: are there records that it should have?"""
 
@@ -96,7 +95,7 @@ class Shard:
         self.working: tuple[int, int] | None = None
         self.ground = Ground(broker, source)
         self._waiting_since: tuple[int, float] | None = None
-        self._empty_to = self._fed = self._unyielded = 0
+        self._empty_to = self._end = self._unyielded = 0
         self._mark: Mark | None = None
         self._last: Mark | None = None
         self.transactions = Transactions(broker, self.name, self.changelog, stage.writes_to)
@@ -196,7 +195,7 @@ class Shard:
         async with self._feeding:
             if not self.live or not records or records[-1].offset < self.next:
                 return
-            self._fed = len(records)
+            self._end = records.end
             if records.begin > self.next:
                 await self._fill_hole(records.begin)
             await self._apply_all(records)
@@ -258,7 +257,8 @@ class Shard:
 
     def is_catching_up(self) -> bool:
         """Whether more lies on the broker than it can take at once, whatever the clocks say."""
-        return self.idle_seconds() < FED_SECONDS and self._fed >= BACKLOG
+        # Of markers alone nothing is fed: one that stands still has nothing before it.
+        return self._end - self.next >= BACKLOG and self.idle_seconds() < IDLE_SECONDS
 
     def is_dirty(self, now_ms: int) -> bool:
         """Whether a flush has anything to write."""

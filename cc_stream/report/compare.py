@@ -7,7 +7,7 @@ does one that should not be there unless it counts nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from cc_stream.contact_log import Contact
 from cc_stream.contact_record import contact_record
@@ -187,7 +187,7 @@ def _compare_contacts(
         again = Contact(one.source, sorted(one.entries, key=place))
         if again.has_closed:
             record = contact_record(tenant, contact_id, again)
-            expected[f"{tenant}/{contact_id}"] = record
+            expected[f"{tenant}/{contact_id}"] = to_builtins(record)
     for key in sorted(expected.keys() | contacts.keys()):
         found.compared["contacts"] += 1
         live, report = contacts.get(key), expected.get(key)

@@ -4,12 +4,10 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, cast
 
-import orjson
-
 from cc_stream import contact_log
 from cc_stream.admit import Admitted, Verdict, admit_call
 from cc_stream.contact_log import Contact, Head
-from cc_stream.contact_record import contact_record
+from cc_stream.contact_record import contact_record, encode
 from cc_stream.events import Event
 from cc_stream.facts import Reported
 from streams.floor.intake import LOG, REPORTED, Intake, Plan, key_of_state, pack
@@ -82,7 +80,7 @@ class Calls(Intake):
     def _record(self, log: tuple[str, str], contact: Contact) -> Write:
         tenant, contact_id = log
         key = f"{tenant}/{contact_id}".encode()
-        value = orjson.dumps(contact_record(tenant, contact_id, contact))
+        value = encode(contact_record(tenant, contact_id, contact))
         # The topic has a partition for each of calls: the hash of every key again is spared.
         return Write(self.plan.topics.contacts.name, self.partition, key, value)
 

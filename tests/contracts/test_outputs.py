@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
 from cc_stream.admit import Ledger, Limits, admit_call
-from cc_stream.contact_record import contact_record
+from cc_stream.contact_record import contact_record, encode
 from cc_stream.contracts import decode_one
 from cc_stream.events import Refused, key_of
 from cc_stream.metrics.conversion import CONVERTED, ELIGIBLE
@@ -168,7 +167,7 @@ def test_records_of_simulated_contacts_obey_the_schema() -> None:
         contact = ledger.opened(log)
         if contact is None or not contact.has_closed:
             continue
-        record = json.loads(orjson.dumps(contact_record(*log, contact)))
+        record = json.loads(encode(contact_record(*log, contact)))
         check.validate(record)
         handled = any(segment["handled_at"] for segment in record["segments"])
         seen.add((record["finished"], handled, bool(record["outcomes"])))

@@ -1,10 +1,12 @@
 """The record of a contact: each field of a contact with two legs, by hand."""
 
-import orjson
+from typing import Any
+
+import msgspec
 
 from cc_stream.admit import Ledger, Limits, admit_call
 from cc_stream.contact_log import Contact
-from cc_stream.contact_record import Record, contact_record
+from cc_stream.contact_record import contact_record, encode
 from cc_stream.events import CallStep, Step
 from tests.report.feed import Feed
 from tests.report.test_contacts import transferred
@@ -19,8 +21,11 @@ def contact_of(feed: Feed) -> Contact:
     return contact
 
 
-def record_of(feed: Feed) -> Record:
-    return contact_record("default", "c", contact_of(feed))
+def record_of(feed: Feed) -> dict[str, Any]:
+    """The record as a reader of the topic has it."""
+    record: dict[str, Any]
+    record = msgspec.json.decode(encode(contact_record("default", "c", contact_of(feed))))
+    return record
 
 
 def test_every_field_of_a_transferred_contact() -> None:
@@ -71,11 +76,6 @@ def test_every_field_of_a_transferred_contact() -> None:
     }
     assert (second["queue"], second["agent"], second["wrap_seconds"]) == ("tech", "bob", 30.0)
     assert second["handled_at"] == "2026-11-22T08:06:00.000Z"
-
-
-def test_a_record_is_plain_json() -> None:
-    record = record_of(transferred())
-    assert orjson.loads(orjson.dumps(record)) == record
 
 
 def test_an_abandoned_contact() -> None:

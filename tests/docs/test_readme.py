@@ -48,11 +48,11 @@ def test_ones_own_events_count(kafka: KafkaServer, unique_name: str) -> None:
     assert len(found.contacts) == 2
     for (tenant, contact_id), contact in found.contacts:
         record = contact_record(tenant, contact_id, contact)
-        (segment,) = record["segments"]
-        assert segment["queue"] == "hotline"
-        assert (segment["agent"], segment["team"]) == ("ann", "north")
-        assert (segment["wait_seconds"], segment["talk_seconds"]) == (15.0, 70.0)
-        assert (record["converted"], record["value_minor"]) == (True, 4900)
+        (segment,) = record.segments
+        assert segment.queue == "hotline"
+        assert (segment.agent, segment.team) == ("ann", "north")
+        assert (segment.wait_seconds, segment.talk_seconds) == (15.0, 70.0)
+        assert (record.converted, record.value_minor) == (True, 4900)
 
 
 def test_the_report_is_the_one_that_is_shown() -> None:
