@@ -81,8 +81,7 @@ def pieces(
         groups = [list(group) for _, group in groupby(records, piece)]
     for group in groups:
         start = weight = 0
-        for index, record in enumerate(group):
-            more = _weight_of(record)
+        for index, more in enumerate(map(_weight_of, group)):
             if weight and weight + more > at_most:
                 yield weight, group[start:index]
                 start, weight = index, 0

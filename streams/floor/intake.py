@@ -88,13 +88,14 @@ class Intake:
         self.deltas.fine_from_ms = records[0].timestamp - FINE_FOR_MS
         kinds: dict[type, int] = dict.fromkeys(KINDS, 0)
         refused: Counter[str] = Counter()
-        take = self.deltas.take
+        admit, take, touched = self._admit, self.deltas.take, self._touched
         for record, outcome in zip(records, outcomes, strict=True):
-            verdict = outcome if type(outcome) is Refused else self._admit(outcome, record)
+            is_event = type(outcome) is not Refused
+            verdict = admit(outcome, record.key, record.timestamp) if is_event else outcome
             kinds[type(verdict)] += 1
             if type(verdict) is Admitted:
                 take(verdict.change, verdict.log[0])
-                self._touched(verdict)
+                touched(verdict)
             elif type(verdict) is Refused:
                 refused[verdict.rule] += 1
                 self._bury(dead_letter(verdict, self._placed(record)))
@@ -109,7 +110,7 @@ class Intake:
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
         self.plan.counts.verdicts(self.name, by_kind, refused)
 
-    def _admit(self, event: Event, record: Record) -> Verdict:
+    def _admit(self, event: Event, key: bytes | None, broker_ms: int) -> Verdict:
         raise NotImplementedError
 
     def _touched(self, verdict: Admitted) -> None:
