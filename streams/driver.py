@@ -1,7 +1,7 @@
 """The one place that knows Faust: chunks in, assignment and seek out.
 
-One Faust message is one fetched chunk of a partition, because a message costs 75-150 µs and a
-chunk costs no more. Offsets, tables, recovery and commits are not Faust's here. Hooks and their
+One Faust message is all that one fetch brought of a topic, because a message costs 75-150 µs and
+a chunk costs no more. Offsets, tables, recovery and commits are not Faust's here. Hooks and their
 private parts are named in `HOOKS`; a test holds them against the installed version.
 """
 
@@ -17,6 +17,7 @@ import faust
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers import aiokafka as faust_aiokafka
+from faust.types import TP
 from mode.utils.futures import maybe_async
 from msgspec import Struct
 
@@ -30,7 +31,7 @@ log: Final = logging.getLogger(__name__)
 
 FEW_RECORDS: Final = 1_000
 GATHER_SECONDS: Final = 0.01
-"""A chunk costs as much as a hundred records: few are left to gather for so long."""
+"""A fetch costs as much as a hundred records: few are left to gather for so long."""
 
 App = faust.App
 
@@ -75,7 +76,7 @@ class GroupSettings(Struct, frozen=True):
 
 
 class Chunk:
-    """The records of one fetch of one partition, in the shape of a consumed record."""
+    """What one fetch brought of one topic, by partition, in the shape of a consumed record."""
 
     __slots__ = (
         "checksum",
@@ -91,18 +92,19 @@ class Chunk:
         "value",
     )
 
-    def __init__(self, tp: TopicPartition, records: Fetched) -> None:
+    def __init__(self, fetched: dict[TopicPartition, Fetched]) -> None:
+        (tp, records), *_ = fetched.items()
         last = records[-1]
         self.topic, self.partition, self.offset = tp.topic, tp.partition, last.offset
         self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
         self.headers: tuple[()] = ()
         self.key = self.checksum = None
-        self.value = records
+        self.value = fetched
         self.serialized_key_size = self.serialized_value_size = 0
 
 
 class Waiting:
-    """How many chunks of a partition its agent has or is to be given."""
+    """How many fetches of a partition its agent has or is to be given."""
 
     AT_MOST: Final = 8
     """Of a topic: the memory of a worker that is behind."""
@@ -252,12 +254,15 @@ class _Consumer(faust_aiokafka.Consumer):
                 log.info("no seek before a rebalance: %r", error)
             return 0
         fetched = cast("dict[TopicPartition, Fetched]", records or {})
-        chunks = {tp: Chunk(tp, taken) for tp, taken in fetched.items()}
         # All, before the first is handed on: what is not, is found by that (`upkeep.watch`).
-        self.ends.update({tp: chunk.offset for tp, chunk in chunks.items()})
-        for tp, chunk in chunks.items():
-            self.waiting.chunks[_plain(tp)] += 1
-            await self.callback(self._to_message(tp, chunk))
+        self.ends.update({tp: taken[-1].offset for tp, taken in fetched.items()})
+        topics: dict[str, dict[TopicPartition, Fetched]] = {}
+        for tp, taken in fetched.items():
+            topics.setdefault(tp.topic, {})[_plain(tp)] = taken
+        for of_topic in topics.values():
+            self.waiting.chunks.update(of_topic.keys())
+            chunk = Chunk(of_topic)
+            await self.callback(self._to_message(TP(chunk.topic, chunk.partition), chunk))
         return sum(map(len, fetched.values()))
 
     async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
@@ -390,14 +395,14 @@ def _feed(app: faust.App, topic: Topic, owner: Owner, waiting: Waiting) -> None:
 
     async def agent(stream: Any) -> None:
         async for event in stream.events():
-            records, message = event.value, event.message
+            fetched = event.value
             # Let go of the records before a flush: they are the memory of a fetch.
-            event.value = message.value = None
-            tp = TopicPartition(message.topic, message.partition)
-            try:
-                await owner.feed(tp, records)
-            finally:
-                waiting.taken(tp)
+            event.value = event.message.value = None
+            for tp in list(fetched):
+                try:
+                    await owner.feed(tp, fetched.pop(tp))
+                finally:
+                    waiting.taken(tp)
 
     app.agent(channel, name=f"{topic.name}-agent")(agent)
 

@@ -8,7 +8,7 @@ from cc_stream.admit import Admitted, Verdict, admit_agent
 from cc_stream.agent import Agent
 from cc_stream.events import AGENT_EVENTS, Event, key_of
 from streams.floor.intake import LOG, Intake, Plan, key_of_state, pack, unpack
-from streams.stage import Write
+from streams.stage import Record, Write
 
 
 class Agents(Intake):
@@ -22,8 +22,8 @@ class Agents(Intake):
         self.touched: set[tuple[str, str]] = set()
         self.stored: dict[tuple[str, str], dict[int, agent_timeline.StateEntry]] = {}
 
-    def _admit(self, event: Event, key: bytes | None, broker_ms: int) -> Verdict:
-        verdict = admit_agent(self.ledger, event, key, broker_ms)
+    def _admit(self, event: Event, record: Record) -> Verdict:
+        verdict = admit_agent(self.ledger, event, record.key, record.timestamp)
         if isinstance(event, AGENT_EVENTS):
             # What was forgotten on the way decides about later events: it is stored, too.
             log = (event.tenant, key_of(event) or "")

@@ -11,7 +11,7 @@ from cc_stream.contact_record import contact_record, encode
 from cc_stream.events import Event
 from cc_stream.facts import Reported
 from streams.floor.intake import LOG, REPORTED, Intake, Plan, key_of_state, pack
-from streams.stage import Write
+from streams.stage import Record, Write
 
 AT_HAND: Final = 10_000
 """Contacts of a shard that stay decoded; the rest lies packed until it is touched."""
@@ -37,8 +37,8 @@ class Calls(Intake):
         """See Stage."""
         return (*super().writes_to, self.plan.topics.contacts.name)
 
-    def _admit(self, event: Event, key: bytes | None, broker_ms: int) -> Verdict:
-        return admit_call(self.ledger, event, key, broker_ms)
+    def _admit(self, event: Event, record: Record) -> Verdict:
+        return admit_call(self.ledger, event, record.key, record.timestamp)
 
     def _touched(self, verdict: Admitted) -> None:
         if verdict.change.added and type(verdict.change.added[0]) is Reported:

@@ -90,8 +90,7 @@ class Intake:
         refused: Counter[str] = Counter()
         admit, take, touched = self._admit, self.deltas.take, self._touched
         for record, outcome in zip(records, outcomes, strict=True):
-            is_event = type(outcome) is not Refused
-            verdict = admit(outcome, record.key, record.timestamp) if is_event else outcome
+            verdict = outcome if type(outcome) is Refused else admit(outcome, record)
             kinds[type(verdict)] += 1
             if type(verdict) is Admitted:
                 take(verdict.change, verdict.log[0])
@@ -110,7 +109,7 @@ class Intake:
         self.plan.counts.decoded(self.name, len(records), unknown_fields)
         self.plan.counts.verdicts(self.name, by_kind, refused)
 
-    def _admit(self, event: Event, key: bytes | None, broker_ms: int) -> Verdict:
+    def _admit(self, event: Event, record: Record) -> Verdict:
         raise NotImplementedError
 
     def _touched(self, verdict: Admitted) -> None:

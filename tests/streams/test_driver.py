@@ -34,11 +34,20 @@ class Lying:
 CALLS, OTHERS = TopicPartition("calls", 0), TopicPartition("calls", 1)
 
 
-def test_a_fetch_is_one_chunk() -> None:
-    records = Fetched([Lying(5), Lying(6)], 4)
-    chunk = Chunk(CALLS, records)
-    assert chunk.value is records
-    assert (chunk.topic, chunk.partition, chunk.offset) == ("calls", 0, 6)
+def test_what_a_fetch_brings_of_a_topic_is_one_chunk() -> None:
+    consumer = Delivering()
+    of_agents = TopicPartition("agents", 1)
+    consumer.fetched = {
+        OTHERS: Fetched([Lying(5), Lying(6)], 4),
+        of_agents: Fetched([Lying(2)], 2),
+        CALLS: Fetched([Lying(9)], 9),
+    }
+    consumer.deliver()
+    calls, agents = consumer.handed_on
+    assert calls.value == {OTHERS: consumer.fetched[OTHERS], CALLS: consumer.fetched[CALLS]}
+    assert (calls.topic, calls.partition, calls.offset) == ("calls", 1, 6)
+    assert agents.value == {of_agents: consumer.fetched[of_agents]}
+    assert consumer.waiting.chunks == {OTHERS: 1, CALLS: 1, of_agents: 1}
 
 
 @pytest.mark.parametrize("stopping", [False, True])
@@ -81,6 +90,7 @@ class Delivering:
         self.ends: dict[TopicPartition, int] = {}
         self.waiting = Waiting()
         self.fetched: dict[TopicPartition, Fetched] = {}
+        self.handed_on: list[Chunk] = []
         self.is_cancelled = False
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ARG002, ASYNC109 - Faust's
@@ -89,10 +99,11 @@ class Delivering:
     def _to_message(self, _tp: Any, chunk: Chunk) -> Chunk:
         return chunk
 
-    async def callback(self, _chunk: Chunk) -> None:
+    async def callback(self, chunk: Chunk) -> None:
         """Where the agents are."""
         if self.is_cancelled:
             raise asyncio.CancelledError
+        self.handed_on.append(chunk)
 
     def deliver(self) -> None:
         """Hand on what was fetched."""
