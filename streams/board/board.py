@@ -23,7 +23,7 @@ from cc_stream.reference import ReferenceData, Terms, terms_of
 from cc_stream.sinks.sink import ShardStatus, Update
 from cc_stream.view import Entity, View, order_of
 from streams.board.plan import BoardPlan
-from streams.board.rows import Row, Rows
+from streams.board.rows import LIVE_SIDE, Row, Rows
 from streams.board.show import Moment, Ranking, views_of
 from streams.board.watch import Watch
 from streams.stage import RESTORED_AT_ONCE, Cut, LossError, Record, Write
@@ -361,12 +361,12 @@ class Board:
             for row in self.rows.all.values():
                 self.rows.mark(row)
         changed = self.rows.take_changed(agents)
-        self.ranking.changed(row for row, _ in changed if row.entity.kind == "agent")
+        self.ranking.changed(
+            row for row, news in changed if row.entity.kind == "agent" and news & ~LIVE_SIDE
+        )
         window = self.plan.agent_window
         views = [
-            view
-            for row, all_of in changed
-            for view in views_of(row, at, window, whole=whole, all_of=all_of)
+            view for row, news in changed for view in views_of(row, news, at, window, whole=whole)
         ]
         boards = self._leaderboards(at, agents, whole=whole)
         alerts, self.new_alerts = self.new_alerts, []

@@ -35,24 +35,32 @@ _AGENT_TIME: Final = frozenset({STATE_MS.number, *(slot.number for slot in OPEN_
 _NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up)
 
 
+ROLLING, DAY, LIVE_SIDE = 1, 2, 4
+"""What of a row is to be shown: its rolling windows, its day, what is open now."""
+ALL: Final = ROLLING | DAY | LIVE_SIDE
+TIMED: Final = frozenset({"agent", "team"})
+"""What agents are in and for how long is shown of these as it is now. In their windows it is but
+time that passes: these follow with the next thing that counts there, or with the next pane."""
+
 Stored = tuple[Entity, str, int, bytes | None]
 """(entity, resolution, pane, its vector packed); None for a pane that is gone."""
 
 
 class Row:
-    """One entity: its windows, the terms it is read by, and what of it is to be shown.
+    """One entity: its windows, the terms it is read by, and what of it is to be shown (`news`).
 
-    `is_changed`: all of it. `is_moved`: its rolling windows, which panes have entered or left.
-    `team` is that of an agent, `floor` that of a team, queue or campaign: what this is added to.
+    `lags`: its windows were not shown when its times changed. `team` is that of an agent, `floor`
+    that of a team, queue or campaign: what this is added to.
     """
 
     __slots__ = (
         "entity",
         "floor",
-        "is_changed",
         "is_kept",
-        "is_moved",
         "is_touched",
+        "lags",
+        "news",
+        "of_times",
         "team",
         "terms",
         "windows",
@@ -63,7 +71,9 @@ class Row:
         self.windows = windows
         self.terms = terms
         self.is_kept = is_kept
-        self.is_changed = self.is_moved = self.is_touched = False
+        self.is_touched = self.lags = False
+        self.news = 0
+        self.of_times = LIVE_SIDE if entity.kind in TIMED else ALL
         self.team: Row | None = None
         self.floor: Row | None = None
 
@@ -102,7 +112,7 @@ class Rows:
         known = self._by_name
         for name, pane, vector in vectors:
             row = known.get(name) or self._of(name)
-            self._add(row, pane, vector)
+            self._add(row, pane, vector, of_times=from_agents)
             total = row.team or (None if from_agents else row.floor)
             if total is not None:
                 _add_to(sums, total, pane, vector)
@@ -113,15 +123,17 @@ class Rows:
                     _add_to(sums, team.floor, pane, vector)
         for row, panes in sums.items():
             for pane, vector in panes.items():
-                self._add(row, pane, vector)
+                self._add(row, pane, vector, of_times=from_agents)
 
-    def _add(self, row: Row, pane: int, vector: Vector) -> None:
+    def _add(self, row: Row, pane: int, vector: Vector, *, of_times: bool) -> None:
+        news = row.of_times if of_times else ALL
         if pane == LIVE:
             row.windows.add_live(vector)
+            news = row.of_times
         else:
             row.windows.add(pane, vector)
-        if not (row.is_changed and row.is_touched):
-            self.mark(row)
+        if row.news & news != news or not row.is_touched:
+            self.mark(row, news)
 
     def spread(self, name: Name, state: str, start_ms: int, end_ms: int, n: int) -> None:
         """Add a closed state of an agent."""
@@ -129,24 +141,15 @@ class Rows:
         row: Row | None = self._of(name)
         while row is not None:
             row.windows.spread(STATE_BUCKET[state], start_ms, end_ms, n)
-            self.mark(row)
+            self.mark(row, row.of_times)
             row = row.team or row.floor
 
-    def mark(self, row: Row) -> None:
-        """The row has to be shown and, if it is kept, stored."""
-        self._to_be_shown(row)
-        row.is_changed = True
-        self.touch(row)
-
-    def _mark_moved(self, row: Row) -> None:
-        """The rolling windows of the row have to be shown; panes that are gone, stored."""
-        self._to_be_shown(row)
-        row.is_moved = True
-        self.touch(row)
-
-    def _to_be_shown(self, row: Row) -> None:
-        if not (row.is_changed or row.is_moved):
+    def mark(self, row: Row, news: int = ALL) -> None:
+        """So much of the row has to be shown, and what changed stored, if it is kept."""
+        if not row.news:
             (self.waiting if row.entity.kind in WITH_AGENTS else self._changed).append(row)
+        row.news |= news
+        self.touch(row)
 
     def touch(self, row: Row) -> None:
         """The row has to be stored, if it is kept."""
@@ -154,8 +157,8 @@ class Rows:
             row.is_touched = True
             self._touched.append(row)
 
-    def take_changed(self, agents: int | None) -> list[tuple[Row, bool]]:
-        """The rows to show, in order, and whether all of each or what has moved.
+    def take_changed(self, agents: int | None) -> list[tuple[Row, int]]:
+        """The rows to show, in order, and how much of each.
 
         Of those in `waiting` so many, the first to change; None: all of them.
         """
@@ -167,9 +170,11 @@ class Rows:
         self._changed = []
         self.waiting = [] if agents is None else self.waiting[agents:]
         rows.sort(key=lambda row: row.entity)
-        taken = [(row, row.is_changed) for row in rows]
+        taken = [(row, row.news) for row in rows]
         for row in rows:
-            row.is_changed = row.is_moved = False
+            if row.news & (DAY | LIVE_SIDE):
+                row.lags = not row.news & DAY
+            row.news = 0
         return taken
 
     def has_touched(self) -> bool:
@@ -236,8 +241,8 @@ class Rows:
         self._taken.settle()
         day = row.windows.day
         if row.windows.advance(self.now_ms):
-            self._mark_moved(row)
-        if row.windows.day is not day:
+            self.mark(row, ROLLING)
+        if row.windows.day is not day or row.lags:
             self.mark(row)
 
     def prune(self) -> None:

@@ -33,7 +33,7 @@ from cc_stream.view import (
     named_parts,
     window_metrics,
 )
-from streams.board.rows import Row, Rows
+from streams.board.rows import DAY, LIVE_SIDE, ROLLING, Row, Rows
 
 Team = tuple[str, str]
 """(tenant, team)."""
@@ -49,8 +49,8 @@ class Moment(Struct, frozen=True):
     order: str
 
 
-def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool, all_of: bool) -> list[View]:
-    """One view a window, and the live one; without `all_of` those of rolling windows only.
+def views_of(row: Row, news: int, at: Moment, agent_window: str, *, whole: bool) -> list[View]:
+    """One view for each window of `news`, and the live one (`rows.ALL` and its parts).
 
     The floor's parts carry their vectors always, queues and teams when everything is shown.
     """
@@ -61,7 +61,7 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool, all_of: bo
     now = Figures(entity.kind, windows.day, at.as_of_ms, {}, windows.live, row.terms)
     views = []
     for name in (TODAY, agent_window) if entity.kind == "agent" else WINDOWS:
-        if name == TODAY and not all_of:
+        if not news & (DAY if name == TODAY else ROLLING):
             continue
         window, total = windows.window(name), windows.sum(name)
         seen = figures_beside(now, window, total)
@@ -72,14 +72,13 @@ def views_of(row: Row, at: Moment, agent_window: str, *, whole: bool, all_of: bo
                 live_vector, part,
             )
         )  # fmt: skip
-    if not all_of:
-        return views
-    views.append(
-        View(
-            entity, LIVE_VIEW, None, None, at.as_of_ms, at.data_as_of_ms, at.order,
-            live_metrics(now), None, live_vector, part,
-        )
-    )  # fmt: skip
+    if news & LIVE_SIDE:
+        views.append(
+            View(
+                entity, LIVE_VIEW, None, None, at.as_of_ms, at.data_as_of_ms, at.order,
+                live_metrics(now), None, live_vector, part,
+            )
+        )  # fmt: skip
     return views
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from cc_stream.alerts import AlertLevels
 from cc_stream.deltas import Batch, Tick, encode
+from cc_stream.events import AGENT_STATES
+from cc_stream.metrics.agent_time import OPEN_STATES
 from cc_stream.metrics.handled import HANDLED
 from cc_stream.metrics.offered import OFFERED
 from cc_stream.metrics.waiting import WAITING
@@ -17,6 +19,7 @@ from cc_stream.panes import FINE_MS
 from cc_stream.reference import Terms
 from cc_stream.tally import LIVE
 from cc_stream.topics import topics
+from cc_stream.view import View
 from streams.board import TICK_KEY, Board, BoardPlan, MissingDeltasError
 from streams.board.board import TURNS
 from streams.stage import Write
@@ -115,6 +118,38 @@ def test_a_batch_counts_once_and_none_may_be_missing() -> None:
     assert row.windows.sum("5m") == {OFFERED.number: {0: 2}}
     with pytest.raises(MissingDeltasError, match="calls-0: batch 4 follows 2"):
         one.apply([Sent(3, batch(4, offered))])
+
+
+def test_a_state_is_shown_at_once_and_its_windows_with_what_counts_or_the_next_pane() -> None:
+    ann, pane = ("agent", "default", "ann", "north"), NOW_MS // FINE_MS
+    since_ms = NOW_MS - 90 * SECOND_MS
+    open_since = {OPEN_STATES[AGENT_STATES.index("available")].key | since_ms: 1}
+
+    numbers: Counter[str] = Counter()
+
+    def shown(
+        now_ms: int, *vectors: Any, source: str = "agents-0", **other: Any
+    ) -> dict[tuple[str, str], View]:
+        numbers[source] += 1
+        told = batch(numbers[source], *vectors, source=source, **other)
+        one.apply([Sent(one.offset, told)])
+        update = one.tick(now_ms)
+        assert update is not None
+        of_agents = [view for view in update.views if view.entity.kind in {"agent", "team"}]
+        return {(view.entity.kind, view.window): view for view in of_agents}
+
+    one = board()
+    one.tick(NOW_MS)  # the first shows everything
+    first = shown(NOW_MS, (ann, LIVE, open_since))
+    assert first.keys() == {("agent", "live"), ("team", "live")}
+    assert first["agent", "live"].metrics["agents_available"] == 1
+    of_break = (ann, "break", since_ms - 60 * SECOND_MS, since_ms, 1)
+    assert shown(NOW_MS, times=[of_break]).keys() == first.keys()
+    later = shown(NOW_MS + FINE_MS)
+    assert {("agent", "today"), ("agent", "60m"), ("team", "5m"), ("team", "today")} < later.keys()
+    assert later["agent", "60m"].metrics["login_seconds"] == 160.0
+    counted = shown(NOW_MS + FINE_MS + 2, (ann, pane, {HANDLED.key: 1}), source="calls-0")
+    assert counted.keys() == later.keys()
 
 
 def test_a_wanted_tick_is_taken_at_its_very_moment() -> None:
