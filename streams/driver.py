@@ -26,12 +26,12 @@ from cc_stream.topics import Topic
 from streams import upkeep
 from streams.broker import BareConsumer, Fetched
 from streams.owner import Owner
+from streams.pace import gather_seconds
 
 log: Final = logging.getLogger(__name__)
 
 FEW_RECORDS: Final = 1_000
-GATHER_SECONDS: Final = 0.01
-"""A fetch costs as much as a hundred records: few are left to gather for so long."""
+"""Fewer are left to gather for a while."""
 
 App = faust.App
 
@@ -235,7 +235,8 @@ class _Consumer(faust_aiokafka.Consumer):
             while not (self.should_stop or fetcher.should_stop):
                 started = time.monotonic()
                 if await self._deliver() < FEW_RECORDS:
-                    await asyncio.sleep(started + GATHER_SECONDS - time.monotonic())
+                    gather = gather_seconds(self.owner.workload.share())
+                    await asyncio.sleep(started + gather - time.monotonic())
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise

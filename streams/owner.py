@@ -85,6 +85,7 @@ class Owner:
         self.closing = False
         self.joined = False
         self.is_away: Callable[[], bool] = _never
+        self.workload = Workload()
         self._failures = Strikes()
         self._poisoned = Strikes()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -225,7 +226,6 @@ class Owner:
         time of each.
         """
         flushed: dict[TopicPartition, float] = {}
-        workload = Workload()
         news = self.news()
         while not self.closing:
             news.clear()
@@ -233,7 +233,7 @@ class Owner:
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
             soonest = started + LOOK_SECONDS
             load = sum(self._share(shard) for _, shard in dirty)
-            turn = load / flushes_per_second(workload.share())
+            turn = load / flushes_per_second(self.workload.share())
             for tp, shard in dirty:
                 wait = self._flush_wait(shard, turn)
                 if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:

@@ -1,26 +1,54 @@
-"""How often a worker flushes, by how busy it is."""
+"""How often a worker fetches and flushes, by how busy it is."""
 
 import time
 
 import pytest
 
-from streams.pace import BUSY, CALM, FEWEST_FLUSHES, MOST_FLUSHES, Workload, flushes_per_second
+from streams.pace import (
+    AWAKE,
+    BUSY,
+    CALM,
+    FEWEST_FLUSHES,
+    GATHER_SECONDS,
+    LONGEST_GATHER_SECONDS,
+    MOST_FLUSHES,
+    QUIET,
+    QUIET_FLUSHES,
+    Workload,
+    flushes_per_second,
+    gather_seconds,
+)
 
 
 @pytest.mark.parametrize(
     ("busy", "flushes"),
-    [(0.0, MOST_FLUSHES), (CALM, MOST_FLUSHES), (BUSY, FEWEST_FLUSHES), (1.2, FEWEST_FLUSHES)],
-)
-def test_a_worker_without_time_flushes_a_third_as_often(busy: float, flushes: float) -> None:
+    [
+        (0.0, QUIET_FLUSHES), (QUIET, QUIET_FLUSHES), (AWAKE, MOST_FLUSHES), (CALM, MOST_FLUSHES),
+        (BUSY, FEWEST_FLUSHES), (1.2, FEWEST_FLUSHES),
+    ],
+)  # fmt: skip
+def test_with_little_to_do_and_without_time_there_are_fewer_flushes(
+    busy: float, flushes: float
+) -> None:
     assert flushes_per_second(busy) == flushes
 
 
-def test_between_the_two_it_flushes_the_less_the_busier_it_is() -> None:
-    flushes = [
-        flushes_per_second(busy / 100) for busy in range(round(CALM * 100), round(BUSY * 100) + 1)
-    ]
-    assert flushes == sorted(flushes, reverse=True)
-    assert len(set(flushes)) == len(flushes)
+def test_with_little_to_do_records_gather_for_longer() -> None:
+    assert gather_seconds(QUIET) == LONGEST_GATHER_SECONDS
+    assert gather_seconds(AWAKE) == gather_seconds(1.0) == GATHER_SECONDS
+
+
+def percents(first: float, last: float) -> list[float]:
+    return [percent / 100 for percent in range(round(first * 100), round(last * 100) + 1)]
+
+
+def test_between_the_two_the_pace_changes_with_each_step() -> None:
+    flushes = [flushes_per_second(busy) for busy in percents(CALM, BUSY)]
+    assert flushes == sorted(set(flushes), reverse=True)
+    flushes = [flushes_per_second(busy) for busy in percents(QUIET, AWAKE)]
+    assert flushes == sorted(set(flushes))
+    gathers = [gather_seconds(busy) for busy in percents(QUIET, AWAKE)]
+    assert gathers == sorted(set(gathers), reverse=True)
 
 
 def test_the_share_follows_what_was_computed_of_late() -> None:
