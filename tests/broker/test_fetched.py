@@ -1,4 +1,4 @@
-"""What a consumer says of the place where a fetch began, on a topic with markers and aborts."""
+"""What a consumer says of where a fetch began and what lay behind it, with markers and aborts."""
 
 import asyncio
 import random
@@ -75,4 +75,6 @@ def test_a_fetch_holds_every_record_from_where_it_began(
         offsets = [record.offset for record in records]
         assert offsets == [at for at in there if records.begin <= at <= offsets[-1]]
         assert moved or records.begin == before, "it goes on where the one before has ended"
+        # Behind the last record lies a marker at most, of the transaction before it.
+        assert there[-1] < records.end <= there[-1] + 2
         before = offsets[-1] + 1

@@ -161,6 +161,27 @@ def test_overlap_and_holes_are_the_shards_own_affair(kafka: KafkaServer, unique_
     run(bench, work())
 
 
+def test_a_shard_catches_up_while_much_lies_before_it_and_it_moves(
+    kafka: KafkaServer, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(kafka, unique_name)
+    monkeypatch.setattr("streams.shard.BACKLOG", 5)
+
+    async def work() -> None:
+        await bench.open(*range(10))
+        shard, records = await bench.shard(), await bench.records()
+        assert not shard.is_catching_up(), "nothing was fetched yet"
+        await shard.feed(Fetched(records[:5], 0, 10))
+        assert shard.is_catching_up()
+        with monkeypatch.context() as patch:
+            patch.setattr("streams.shard.IDLE_SECONDS", 0.0)
+            assert not shard.is_catching_up(), "what lies before it may be markers"
+        await shard.feed(Fetched(records[5:6], 5, 10))
+        assert not shard.is_catching_up()
+
+    run(bench, work())
+
+
 def test_markers_are_no_hole(
     kafka: KafkaServer, unique_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
