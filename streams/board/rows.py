@@ -15,7 +15,7 @@ from cc_stream.leaderboard import LEADERBOARD_WINDOWS
 from cc_stream.metrics import SLOTS
 from cc_stream.metrics.agent_time import OPEN_STATES, STATE_BUCKET, STATE_MS
 from cc_stream.metrics.in_progress import WRAPPING_UNTIL
-from cc_stream.metrics.metric import LIVE_KEPT_MS
+from cc_stream.metrics.metric import LIVE_KEPT_MS, OF_AGENTS
 from cc_stream.panes import WINDOWS
 from cc_stream.reference import Terms
 from cc_stream.tally import LIVE
@@ -38,9 +38,6 @@ _NOT_ADDED: Final = frozenset(n for n, slot in SLOTS.items() if not slot.adds_up
 ROLLING, DAY, LIVE_SIDE = 1, 2, 4
 """What of a row is to be shown: its rolling windows, its day, what is open now."""
 ALL: Final = ROLLING | DAY | LIVE_SIDE
-TIMED: Final = frozenset({"agent", "team"})
-"""What agents are in and for how long is shown of these as it is now. In their windows it is but
-time that passes: these follow with the next thing that counts there, or with the next pane."""
 
 Stored = tuple[Entity, str, int, bytes | None]
 """(entity, resolution, pane, its vector packed); None for a pane that is gone."""
@@ -49,8 +46,10 @@ Stored = tuple[Entity, str, int, bytes | None]
 class Row:
     """One entity: its windows, the terms it is read by, and what of it is to be shown (`news`).
 
-    `lags`: its windows were not shown when its times changed. `team` is that of an agent, `floor`
-    that of a team, queue or campaign: what this is added to.
+    `of_times`: what of it is to be shown when nothing has changed but what agents are in, and for
+    how long. In the windows of agents and teams that is time that passes: these follow with the
+    next thing that counts there, or with the next pane; until then the row `lags`. `team` is that
+    of an agent, `floor` that of a team, queue or campaign: what this is added to.
     """
 
     __slots__ = (
@@ -73,7 +72,7 @@ class Row:
         self.is_kept = is_kept
         self.is_touched = self.lags = False
         self.news = 0
-        self.of_times = LIVE_SIDE if entity.kind in TIMED else ALL
+        self.of_times = LIVE_SIDE if entity.kind in OF_AGENTS else ALL
         self.team: Row | None = None
         self.floor: Row | None = None
 
@@ -126,12 +125,11 @@ class Rows:
                 self._add(row, pane, vector, of_times=from_agents)
 
     def _add(self, row: Row, pane: int, vector: Vector, *, of_times: bool) -> None:
-        news = row.of_times if of_times else ALL
         if pane == LIVE:
             row.windows.add_live(vector)
-            news = row.of_times
         else:
             row.windows.add(pane, vector)
+        news = row.of_times if of_times or pane == LIVE else ALL
         if row.news & news != news or not row.is_touched:
             self.mark(row, news)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from cc_stream.admit import Ledger, Limits, admit_call
 from cc_stream.contact_log import Contact
-from cc_stream.contact_record import contact_record, encode
+from cc_stream.contact_record import ContactRecord, contact_record, encode
 from cc_stream.events import CallStep, Step
 from tests.report.feed import Feed
 from tests.report.test_contacts import transferred
@@ -76,6 +76,13 @@ def test_every_field_of_a_transferred_contact() -> None:
     }
     assert (second["queue"], second["agent"], second["wrap_seconds"]) == ("tech", "bob", 30.0)
     assert second["handled_at"] == "2026-11-22T08:06:00.000Z"
+
+
+def test_a_record_is_plain_json() -> None:
+    record = contact_record("default", "c", contact_of(transferred()))
+    # What a reader is given is what the report compares it with.
+    assert record_of(transferred()) == msgspec.to_builtins(record)
+    assert msgspec.json.decode(encode(record), type=ContactRecord) == record
 
 
 def test_an_abandoned_contact() -> None:
