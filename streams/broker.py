@@ -1,15 +1,13 @@
 """How shards reach Kafka, and how a partition is read to its end."""
 
 import time
-import weakref
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
 from msgspec import Struct
 
+from streams.fetched import Untaken
 from streams.producer import TaskFreeProducer
 from streams.stage import LossError
 
@@ -87,31 +85,17 @@ async def read_partition(
         await consumer.stop()
 
 
-class Fetched(list[Any]):
-    """Records, in order: there is no other from `begin` to the last of them.
-
-    `end` is where the partition ended when the broker gave them, 0 if it is not known.
-    """
-
-    __slots__ = ("begin", "end")
-
-    def __init__(self, records: Iterable[Any], begin: int, end: int = 0) -> None:
-        super().__init__(records)
-        self.begin = begin
-        self.end = end
-
-
 class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
     """A consumer whose records stay as the decoder made them: they do not know where they lay.
 
-    A `ConsumerRecord` for each takes a third of the time of reading. Which records are committed
-    is decided before this step. What is taken from it is `Fetched`.
+    A `ConsumerRecord` for each takes a third of the time of reading. What is taken from it is
+    `Fetched`; `getone` is not for it.
     """
 
     async def start(self) -> None:
         """See aiokafka."""
         await super().start()
-        self._fetcher._records = _Untaken(self._fetcher._records)  # noqa: SLF001 - held by test_load
+        self._fetcher._records = Untaken(self._fetcher._records)  # noqa: SLF001 - see there
 
     async def beginning_offsets(
         self, partitions: Collection[TopicPartition]
@@ -133,39 +117,6 @@ class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
         # aiokafka asks for one topic after the other, and waits for 100 ms in between.
         for topic in {partition.topic for partition in partitions}:
             self._client.add_topic(topic)
-
-
-class _Untaken(dict[TopicPartition, Any]):
-    """What was fetched, until it is taken."""
-
-    def __init__(self, *of: Any) -> None:
-        super().__init__(*of)
-        # Where the next that is taken of a partition begins, if it is read from this position on:
-        # between the two lie markers of transactions, which nobody is given.
-        self._follows: dict[TopicPartition, tuple[int, int]] = {}
-
-    def __setitem__(self, tp: TopicPartition, fetched: Any) -> None:
-        if type(fetched) is FetchResult:
-            fetched._partition_records._consumer_record = _as_it_is  # noqa: SLF001 - a hook
-            # Weak, else what is thrown away would stay until the garbage collector comes.
-            fetched.getall = partial(self._take, tp, weakref.proxy(fetched))
-        super().__setitem__(tp, fetched)
-
-    def _take(self, tp: TopicPartition, fetched: Any, max_records: int) -> Fetched:
-        """In the place of `FetchResult.getall`: nothing else moves the position meanwhile."""
-        batches = fetched._partition_records  # noqa: SLF001 - a hook
-        position, begin = self._follows.get(tp, (-1, 0))
-        if batches.next_fetch_offset != position:
-            begin = batches.next_fetch_offset
-        end = fetched._assignment.state_value(tp).lso or 0  # noqa: SLF001 - what is committed
-        records = Fetched(FetchResult.getall(fetched, max_records), begin, end)
-        following = records[-1].offset + 1 if records else begin
-        self._follows[tp] = batches.next_fetch_offset, following
-        return records
-
-
-def _as_it_is(_tp: TopicPartition, record: Any) -> Any:
-    return record
 
 
 async def _read(

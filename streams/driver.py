@@ -24,7 +24,8 @@ from msgspec import Struct
 from cc_stream.telemetry import Telemetry
 from cc_stream.topics import Topic
 from streams import upkeep
-from streams.broker import BareConsumer, Fetched
+from streams.broker import BareConsumer
+from streams.fetched import Fetched
 from streams.owner import Owner
 from streams.pace import gather_seconds
 

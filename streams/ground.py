@@ -88,9 +88,11 @@ class Ground:
         consumer.resume(self.tp)
         try:
             async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                record = await consumer.getone(self.tp)
+                while not (found := await consumer.getmany(self.tp, timeout_ms=100, max_records=1)):
+                    continue
         finally:
             consumer.pause(self.tp)
+        record = found[self.tp][0]
         if record.offset == mark.offset and record.timestamp != mark.timestamp_ms:
             message = f"another record than was counted lies at {mark.offset}: a topic made anew"
             raise LossError(message)

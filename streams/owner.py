@@ -13,7 +13,7 @@ from typing import Final
 from aiokafka import TopicPartition
 from msgspec import Struct
 
-from streams.broker import Fetched
+from streams.fetched import Fetched
 from streams.pace import Workload, flushes_per_second
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard

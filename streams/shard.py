@@ -22,7 +22,8 @@ from typing import Final, Protocol
 import msgspec
 from aiokafka import TopicPartition
 
-from streams.broker import Broker, Fetched, read_partition
+from streams.broker import Broker, read_partition
+from streams.fetched import Fetched
 from streams.ground import Ground, Mark
 from streams.load import Loading, Position, load
 from streams.poison import Suspect, pieces

@@ -7,7 +7,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cc_stream.local.kafka import KafkaServer
-from streams.broker import Broker, Fetched, read_partition
+from streams.broker import Broker, read_partition
+from streams.fetched import Fetched
 
 ROUNDS = 200
 

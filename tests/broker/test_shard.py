@@ -12,7 +12,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from cc_stream.dead_letters import dead_letter
 from cc_stream.events import Refused
 from cc_stream.local.kafka import KafkaServer
-from streams.broker import Broker, Fetched, read_partition
+from streams.broker import Broker, read_partition
+from streams.fetched import Fetched
 from streams.owner import Owner
 from streams.shard import Shard
 from streams.stage import Cut, LossError, Record, Write, placed

@@ -30,7 +30,7 @@ from cc_stream.sinks.fake import FakeReader, FakeSink, FakeStore
 from cc_stream.sinks.sink import SinkUnavailable
 from cc_stream.topics import Topics, topics
 from streams.board import Board, BoardPlan
-from streams.broker import Fetched
+from streams.fetched import Fetched
 from streams.floor import Agents, Calls, Copy, Plan
 from streams.owner import Owner
 from streams.shard import Shard

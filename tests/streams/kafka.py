@@ -209,10 +209,6 @@ class Consumer:
         self._position = records[-1].offset + 1 if records else partition.stable
         return {tp: records} if records else {}
 
-    async def getone(self, tp: TopicPartition) -> Kept:
-        partition = self._kafka.of(tp)
-        return partition.committed(self._position, partition.stable)[0]
-
 
 class Batch:
     """What shards use of a batch builder."""

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.broker import Fetched
 from streams.driver import HOOKS, Chunk, GroupSettings, Waiting, _Consumer, _consumer_thread
+from streams.fetched import Fetched
 
 
 @pytest.mark.parametrize("of", sorted(HOOKS))

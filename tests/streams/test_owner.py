@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
-from streams.broker import Fetched
+from streams.fetched import Fetched
 from streams.owner import CATCHING_UP_FLUSH_RECORDS, CATCHING_UP_FLUSH_SECONDS, Owner
 
 TP = TopicPartition("calls", 0)
