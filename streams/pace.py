@@ -1,18 +1,20 @@
 """How often a worker fetches and flushes. What each costs is taken from the counting.
 
 The more of both, the sooner something is shown, and the less is combined. A worker with little to
-do makes fewer: it takes a fifth less CPU, for a tenth of a second. So does one without time, which
-shows the same sooner for it.
+do makes fewer: it takes a third less CPU, for a fifth of a second (docs/decisions/0014). So does
+one without time, which shows the same sooner for it.
 """
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 30.0, 60.0, 20.0
+QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 20.0, 60.0, 20.0
 """Flushes of all shards a second, with little to do, with much, and without time. Each costs
 1.2-2.4 ms of CPU."""
-LONGEST_GATHER_SECONDS, GATHER_SECONDS = 0.03, 0.01
+QUIET_PATIENCE = 2.0
+"""So many times its `flush_seconds` a shard waits from one flush to the next with little to do."""
+LONGEST_GATHER_SECONDS, GATHER_SECONDS = 0.06, 0.01
 """How long few records are left to gather after a fetch, with little to do and with much: a fetch
 costs as much as a hundred records."""
 QUIET, AWAKE = 0.35, 0.5
@@ -29,6 +31,11 @@ def flushes_per_second(busy: float) -> float:
     if busy > CALM:
         return _between(busy, (CALM, BUSY), (MOST_FLUSHES, FEWEST_FLUSHES))
     return _between(busy, (QUIET, AWAKE), (QUIET_FLUSHES, MOST_FLUSHES))
+
+
+def patience(busy: float) -> float:
+    """By how much such a worker stretches the `flush_seconds` of its shards."""
+    return _between(busy, (QUIET, AWAKE), (QUIET_PATIENCE, 1.0))
 
 
 def gather_seconds(busy: float) -> float:

@@ -86,8 +86,12 @@ class Figures(Struct):
         buckets = self.live_parts.get(slot.number)
         if buckets is None:
             return 0
-        if min(buckets) >= first_ms:  # nearly always, and no order is needed
-            return sum(buckets.values())
+        known: tuple[int, int] | None = self.live_memo.get(("open", slot.number))
+        if known is None:
+            known = self.live_memo["open", slot.number] = min(buckets), sum(buckets.values())
+        oldest, count = known
+        if oldest >= first_ms:  # nearly always, and no order is needed
+            return count
         return self.live(slot).since(first_ms)
 
     def open_between(self, slot: Slot, first_ms: int, end_ms: int) -> int:

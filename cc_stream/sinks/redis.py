@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha1
-from itertools import chain, groupby, islice
+from itertools import chain, count, groupby, islice
 from operator import attrgetter
 from typing import Any, Final, cast
 
@@ -94,6 +94,7 @@ class RedisSink:
         self._telemetry = telemetry or Telemetry()
         self._keys = Keys(prefix)
         self._keep_ms = round(keep_seconds * 1000)
+        self._name, self._numbers = uuid.uuid4().hex, count()
         self._known: dict[int, bytes] = {}
         self._waiting: list[tuple[Sequence[_Write], asyncio.Future[_Answer]]] = []
         self._running: asyncio.Task[None] | None = None
@@ -245,7 +246,7 @@ class RedisSink:
 
     def _look(self, pipe: Pipeline) -> None:
         """Two commands: leave a marker where none is, and read it."""
-        pipe.set(self._keys.marker, uuid.uuid4().hex, nx=True)
+        pipe.set(self._keys.marker, f"{self._name}-{next(self._numbers)}", nx=True)
         pipe.get(self._keys.marker)
 
     async def _tell_of_everything(self, update: Update) -> bytes:
@@ -265,38 +266,61 @@ def _tenants(update: Update) -> set[str]:
     return tenants | {alert.tenant for alert in update.alerts}
 
 
-def _view_fields(view: View) -> bytes:
+def _view_fields(view: View) -> str:
     """JSON list field, value, …: what the view is of as plain text, its figures as JSON."""
     entity = view.entity
-    fields = ["order", view.order, "tenant", entity.tenant, "kind", entity.kind, "id", entity.id]
-    fields += ("window", view.window)
+    names = ["tenant", entity.tenant, "kind", entity.kind, "id", entity.id, "window", view.window]
     if entity.team is not None:
-        fields += ("team", entity.team)
+        names += ("team", entity.team)
     if view.part is not None:
-        fields += ("part", str(view.part))
-    fields += _moment("as_of", view.as_of_ms)
-    fields += _moment("data_as_of", view.data_as_of_ms)
-    if view.start_ms is not None and view.end_ms is not None:
-        fields += _moment("window_start", view.start_ms)
-        fields += _moment("window_end", view.end_ms)
-    fields += chain.from_iterable(zip(view.metrics, _texts(view.metrics.values()), strict=True))
+        names += ("part", str(view.part))
+    when = _when(view.order, view.as_of_ms, view.data_as_of_ms, view.start_ms, view.end_ms)
+    figures = _fields_named(tuple(view.metrics)) % tuple(_texts(view.metrics.values()))
+    vectors = ""
     if view.vector is not None or view.live_vector is not None:
-        fields += ("vector", _text(view.vector))
-        fields += ("live_vector", _text(view.live_vector))
-        fields += ("vector_as_of_ms", str(view.as_of_ms))
-    return orjson.dumps(fields)
+        fields = ["vector", _text(view.vector), "live_vector", _text(view.live_vector)]
+        vectors = "," + _items([*fields, "vector_as_of_ms", str(view.as_of_ms)])
+    return f"[{when},{_items(names)}{figures}{vectors}]"
+
+
+@lru_cache(64)
+def _when(
+    order: str, as_of_ms: int, data_as_of_ms: int, start_ms: int | None, end_ms: int | None
+) -> str:
+    """The first fields. Remembered: the views of a tick share them."""
+    fields = ["order", order]
+    fields += _moment("as_of", as_of_ms)
+    fields += _moment("data_as_of", data_as_of_ms)
+    if start_ms is not None and end_ms is not None:
+        fields += _moment("window_start", start_ms)
+        fields += _moment("window_end", end_ms)
+    return _items(fields)
+
+
+@lru_cache(64)
+def _fields_named(names: tuple[str, ...]) -> str:
+    """A format for these fields, of which there are few sets."""
+    return "".join(f',"{name}","%s"' for name in names)
+
+
+def _items(texts: list[str]) -> str:
+    """A JSON list without its brackets."""
+    return orjson.dumps(texts)[1:-1].decode()
 
 
 def _texts(values: Collection[Value]) -> list[str]:
-    """Each value as JSON. Numbers, as most are, are written in one go and parted at the commas."""
-    if not values:
-        return []
+    """Each value as JSON that stands in quotes.
+
+    Numbers, as most are, are written in one go and parted at the commas.
+    """
+    together = orjson.dumps(list(values))[1:-1].decode()
+    if '"' not in together:
+        return together.split(",") if together else []
     numbers = [None if isinstance(value, _WITH_COMMAS) else value for value in values]
     texts = orjson.dumps(numbers)[1:-1].decode().split(",")
-    if None in numbers:
-        for at, value in enumerate(values):
-            if isinstance(value, _WITH_COMMAS):
-                texts[at] = _text(value)
+    for at, value in enumerate(values):
+        if isinstance(value, _WITH_COMMAS):
+            texts[at] = _text(_text(value))[1:-1]
     return texts
 
 
@@ -304,9 +328,7 @@ def _text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-@lru_cache(4096)
 def _moment(name: str, ms: int) -> tuple[str, str, str, str]:
-    """Remembered: the views of a tick share their moments."""
     return name, written(ms), f"{name}_ms", str(ms)
 
 
