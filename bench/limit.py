@@ -1,8 +1,9 @@
 """The limit: a bare aiokafka loop with the same decoding and the same pure core of both stages.
 
-In it: `getmany`, `decode_chunk`, `admit_call`, `Deltas.add`; ten times a second `split`, `encode`,
-and on the board's side `decode`, `Rows.add`, `Rows.spread`. Not in it: Faust, transactions,
-changelogs, contact records, dead letters, the deltas topic, and everything that is shown.
+In it: `getmany`, `decode_chunk`, `admit_call` (which packs the logs), `Deltas.add`; ten times a
+second `split`, `encode`, and on the board's side `decode`, `Rows.add`, `Rows.spread`. Not in it:
+Faust, transactions, changelogs, contact records, dead letters, the deltas topic, and everything
+that is shown.
 """
 
 import asyncio

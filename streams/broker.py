@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -92,10 +93,30 @@ class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
     `Fetched`; `getone` is not for it.
     """
 
+    spacing: Callable[[], float] = staticmethod(lambda: 0.0)
+    """How many seconds there are at least between two requests for records."""
+    _asked_at = 0.0
+
     async def start(self) -> None:
         """See aiokafka."""
         await super().start()
+        fetcher = self._fetcher
+        fetcher._get_actions_per_node = partial(  # noqa: SLF001 - held by test_fetched
+            self._spaced,
+            fetcher._get_actions_per_node,  # noqa: SLF001
+        )
         self._fetcher._records = Untaken(self._fetcher._records)  # noqa: SLF001 - see there
+
+    def _spaced(self, find: Callable[[Any], tuple[Any, ...]], assignment: Any) -> tuple[Any, ...]:
+        """What aiokafka's fetcher is to do now. A request too soon waits, not what it brings."""
+        requests, resets, timeout, *more = find(assignment)
+        if requests:
+            now = time.monotonic()
+            left = self._asked_at + self.spacing() - now
+            if left > 0:
+                return ([], resets, min(timeout, left), *more)
+            self._asked_at = now
+        return (requests, resets, timeout, *more)
 
     async def beginning_offsets(
         self, partitions: Collection[TopicPartition]

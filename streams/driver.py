@@ -31,9 +31,6 @@ from streams.pace import gather_seconds
 
 log: Final = logging.getLogger(__name__)
 
-FEW_RECORDS: Final = 1_000
-"""Fewer are left to gather for a while."""
-
 App = faust.App
 
 HOOKS: Final = {
@@ -162,7 +159,7 @@ class _OnLoop:
         """Its end has been waited for."""
 
 
-def _consumer_thread(group: GroupSettings) -> type[Any]:
+def _consumer_thread(group: GroupSettings, owner: Owner) -> type[Any]:
     class Thread(faust_aiokafka.AIOKafkaConsumerThread):
         """Reads committed records only, and small fetches soon. No thread: see `_OnLoop`."""
 
@@ -177,7 +174,7 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
         def _create_worker_consumer(self, _transport: Any) -> BareConsumer:
             self._assignor = RoundRobinPartitionAssignor
             conf = self.app.conf
-            return BareConsumer(
+            consumer = BareConsumer(
                 client_id=conf.broker_client_id,
                 group_id=conf.id,
                 group_instance_id=group.instance_id,
@@ -198,6 +195,8 @@ def _consumer_thread(group: GroupSettings) -> type[Any]:
                 metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
                 **group.security,
             )
+            consumer.spacing = lambda: gather_seconds(owner.workload.share())
+            return consumer
 
         async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
             """Nothing is fetched until a shard has said where it is: it would be read twice."""
@@ -235,9 +234,8 @@ class _Consumer(faust_aiokafka.Consumer):
         try:
             while not (self.should_stop or fetcher.should_stop):
                 started = time.monotonic()
-                if await self._deliver() < FEW_RECORDS:
-                    gather = gather_seconds(self.owner.workload.share())
-                    await asyncio.sleep(started + gather - time.monotonic())
+                if not await self._deliver():
+                    await asyncio.sleep(started + self.waiting.LOOK_SECONDS - time.monotonic())
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
@@ -296,7 +294,7 @@ class _Consumer(faust_aiokafka.Consumer):
 
 
 def _transport(group: GroupSettings, owner: Owner, waiting: Waiting) -> type[Any]:
-    parts = {"thread": _consumer_thread(group), "owner": owner, "waiting": waiting}
+    parts = {"thread": _consumer_thread(group, owner), "owner": owner, "waiting": waiting}
 
     class Transport(faust_aiokafka.Transport):
         """Makes that consumer."""

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
+from sys import maxsize
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -47,8 +48,9 @@ class Untaken(dict[TopicPartition, Any]):
             fetched.getall = partial(self._take, tp, weakref.proxy(fetched))
         super().__setitem__(tp, fetched)
 
-    def _take(self, tp: TopicPartition, fetched: Any, at_most: int) -> Fetched:
+    def _take(self, tp: TopicPartition, fetched: Any, max_records: int | None) -> Fetched:
         """In the place of `FetchResult.getall`: nothing else moves the position meanwhile."""
+        at_most = maxsize if max_records is None else max_records
         unpacked = fetched._partition_records  # noqa: SLF001 - a hook
         position, begin = self._follows.get(tp, (-1, 0))
         if unpacked.next_fetch_offset != position:

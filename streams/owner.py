@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from msgspec import Struct
 
 from streams.fetched import Fetched
-from streams.pace import Workload, flushes_per_second, patience
+from streams.pace import Workload, flushes_per_second
 from streams.poison import Suspect, suspect_of
 from streams.shard import Shard
 from streams.stage import LossError
@@ -233,10 +233,9 @@ class Owner:
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
             soonest = started + LOOK_SECONDS
             load = sum(self._share(shard) for _, shard in dirty)
-            busy = self.workload.share()
-            turn, stretched = load / flushes_per_second(busy), patience(busy)
+            turn = load / flushes_per_second(self.workload.share())
             for tp, shard in dirty:
-                wait = self._flush_wait(shard, turn, stretched)
+                wait = self._flush_wait(shard, turn)
                 if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:
                     flushed[tp] = started
                     self._spawn(self._flush(tp, shard, now))
@@ -248,11 +247,15 @@ class Owner:
         """How often it flushes for each time of one that flushes most often."""
         return min(self.flush_seconds.values()) / self.flush_seconds[shard.stage.name]
 
-    def _flush_wait(self, shard: Shard, turn: float, stretched: float) -> float:
-        """How long it is at least from one flush of a shard to the next, if all have their turn."""
+    def _flush_wait(self, shard: Shard, turn: float) -> float:
+        """How long it is at least from one flush of a shard to the next, if all have their turn.
+
+        One that flushes less often than others by its settings takes every second turn.
+        """
         if shard.is_catching_up() and shard.next - shard.durable < CATCHING_UP_FLUSH_RECORDS:
             return CATCHING_UP_FLUSH_SECONDS
-        return max(stretched * self.flush_seconds[shard.stage.name], turn)
+        own = self.flush_seconds[shard.stage.name]
+        return max(own, turn if own == min(self.flush_seconds.values()) else 2 * turn)
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:

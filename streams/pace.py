@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 20.0, 60.0, 20.0
+QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 15.0, 60.0, 20.0
 """Flushes of all shards a second, with little to do, with much, and without time. Each costs
 1.2-2.4 ms of CPU."""
-QUIET_PATIENCE = 2.0
-"""So many times its `flush_seconds` a shard waits from one flush to the next with little to do."""
-LONGEST_GATHER_SECONDS, GATHER_SECONDS = 0.06, 0.01
-"""How long few records are left to gather after a fetch, with little to do and with much: a fetch
-costs as much as a hundred records."""
-QUIET, AWAKE = 0.35, 0.5
-"""Up to this share of its time a worker has little to do, from that share on much."""
+LONGEST_GATHER_SECONDS, GATHER_SECONDS = 0.1, 0.01
+"""How long it is from one fetch to the next, with little to do and with much: a fetch costs as
+much as a hundred records."""
+QUIET, AWAKE = 0.3, 0.4
+"""Up to this share of its time a worker has little to do, from that share on much. At 5,000 events
+a second one that takes its time computes for 0.4 of it."""
 CALM, BUSY = 0.9, 0.98
 """From this share on it has less time left, from that share on none."""
 LOOK_SECONDS: Final = 0.5
@@ -33,13 +32,8 @@ def flushes_per_second(busy: float) -> float:
     return _between(busy, (QUIET, AWAKE), (QUIET_FLUSHES, MOST_FLUSHES))
 
 
-def patience(busy: float) -> float:
-    """By how much such a worker stretches the `flush_seconds` of its shards."""
-    return _between(busy, (QUIET, AWAKE), (QUIET_PATIENCE, 1.0))
-
-
 def gather_seconds(busy: float) -> float:
-    """How long such a worker lets few records gather after a fetch."""
+    """How long such a worker lets records gather from one fetch to the next."""
     return _between(busy, (QUIET, AWAKE), (LONGEST_GATHER_SECONDS, GATHER_SECONDS))
 
 

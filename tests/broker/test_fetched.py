@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -79,3 +80,46 @@ def test_a_fetch_holds_every_record_from_where_it_began(
         # Behind the last record lies a marker at most, of the transaction before it.
         assert there[-1] < records.end <= there[-1] + 2
         before = offsets[-1] + 1
+
+
+def test_requests_are_apart_but_none_waits_after_a_silence(
+    kafka: KafkaServer, unique_name: str
+) -> None:
+    tp, broker = TopicPartition(unique_name, 0), Broker(kafka.bootstrap, unique_name, 10_000, {})
+
+    async def work() -> tuple[list[int], float]:
+        await write(kafka, tp)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=0)
+        await producer.start()
+        consumer = broker.consumer()
+        consumer.spacing = lambda: SPACING
+        await consumer.start()
+        consumer.assign([tp])
+        await consumer.seek_to_end()
+        await consumer.getmany(tp, timeout_ms=1_000)  # a silence
+        sent = time.monotonic()
+        await producer.send_and_wait(tp.topic, b"after the silence")
+        await consumer.getmany(tp, timeout_ms=5_000)
+        delay = time.monotonic() - sent
+        flow = asyncio.create_task(steady(producer, tp))
+        fetched: list[int] = []
+        while sum(fetched) < FLOW:
+            got = await consumer.getmany(tp, timeout_ms=5_000)
+            fetched += map(len, got.values())
+        await flow
+        await consumer.stop()
+        await producer.stop()
+        return fetched, delay
+
+    fetched, delay = asyncio.run(work())
+    assert delay < SPACING / 2
+    assert len(fetched) <= FLOW * STEP / SPACING + 3, "one by one it would be a hundred"
+
+
+SPACING, STEP, FLOW = 0.4, 0.02, 100
+
+
+async def steady(producer: AIOKafkaProducer, tp: TopicPartition) -> None:
+    for number in range(FLOW):
+        await producer.send_and_wait(tp.topic, b"%d" % number)
+        await asyncio.sleep(STEP)

@@ -12,6 +12,7 @@ from faust.types import TP
 
 from streams.driver import HOOKS, Chunk, GroupSettings, Waiting, _Consumer, _consumer_thread
 from streams.fetched import Fetched
+from streams.owner import Owner
 
 
 @pytest.mark.parametrize("of", sorted(HOOKS))
@@ -173,7 +174,8 @@ def test_a_partition_stands_still_from_its_assignment_to_its_seek() -> None:
     group = GroupSettings("floor", "localhost:9092", 6.0, None, {})
     standing = Standing()
     app = SimpleNamespace(conf=SimpleNamespace(broker_request_timeout=5.0))
-    thread: Any = object.__new__(_consumer_thread(group))
+    owner = Owner(lambda _tp: pytest.fail("nothing is taken"), 1.0, {}, print)
+    thread: Any = object.__new__(_consumer_thread(group, owner))
     thread.__dict__.update(consumer=standing, _consumer=standing, app=app, thread_loop=None)
     thread.log, thread.call_thread = SimpleNamespace(dev=lambda *_: None), at_once
     places = {TP("calls", 0), TP("calls", 1)}

@@ -56,18 +56,16 @@ def test_a_flush_chosen_before_a_failure_does_not_store_half_a_chunk() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behind", "unflushed", "stretched", "wait"),
+    ("behind", "unflushed", "wait"),
     [
-        (False, 10, 1.0, 0.05),
-        (False, 10, 2.0, 0.1),
-        (True, 10, 2.0, CATCHING_UP_FLUSH_SECONDS),
-        (True, CATCHING_UP_FLUSH_RECORDS, 1.0, 0.05),
+        (False, 10, 0.05),
+        (True, 10, CATCHING_UP_FLUSH_SECONDS),
+        (True, CATCHING_UP_FLUSH_RECORDS, 0.05),
     ],
 )
 def test_a_shard_that_catches_up_flushes_seldom_but_not_too_much_at_once(
     behind: bool,  # noqa: FBT001 - a case
     unflushed: int,
-    stretched: float,
     wait: float,
 ) -> None:
     owner = Owner(lambda _tp: pytest.fail("nothing is taken"), 1.0, {"calls": 0.05}, print)
@@ -77,8 +75,20 @@ def test_a_shard_that_catches_up_flushes_seldom_but_not_too_much_at_once(
         next=100 + unflushed,
         durable=100,
     )
-    waits = owner._flush_wait(shard, 0.01, stretched)  # noqa: SLF001 - of the flush loop
-    assert waits == wait
+    assert owner._flush_wait(shard, 0.01) == wait  # noqa: SLF001 - what the flush loop waits for
+
+
+@pytest.mark.parametrize(
+    ("name", "turn", "wait"),
+    [("calls", 0.01, 0.05), ("calls", 0.2, 0.2), ("agents", 0.1, 0.25), ("agents", 0.2, 0.4)],
+)
+def test_with_many_dirty_shards_those_of_agents_take_every_second_turn(
+    name: str, turn: float, wait: float
+) -> None:
+    often = {"calls": 0.05, "agents": 0.25}
+    owner = Owner(lambda _tp: pytest.fail("nothing is taken"), 1.0, often, print)
+    shard: Any = SimpleNamespace(stage=SimpleNamespace(name=name), is_catching_up=lambda: False)
+    assert owner._flush_wait(shard, turn) == wait  # noqa: SLF001 - what the flush loop waits for
 
 
 class Slow:

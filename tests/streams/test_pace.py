@@ -14,11 +14,9 @@ from streams.pace import (
     MOST_FLUSHES,
     QUIET,
     QUIET_FLUSHES,
-    QUIET_PATIENCE,
     Workload,
     flushes_per_second,
     gather_seconds,
-    patience,
 )
 
 
@@ -38,11 +36,6 @@ def test_with_little_to_do_and_without_time_there_are_fewer_flushes(
 def test_with_little_to_do_records_gather_for_longer() -> None:
     assert gather_seconds(QUIET) == LONGEST_GATHER_SECONDS
     assert gather_seconds(AWAKE) == gather_seconds(1.0) == GATHER_SECONDS
-
-
-def test_with_little_to_do_shards_are_patient() -> None:
-    assert patience(QUIET) == QUIET_PATIENCE
-    assert patience(AWAKE) == patience(1.0) == 1.0
 
 
 def percents(first: float, last: float) -> list[float]:
