@@ -250,12 +250,14 @@ class Owner:
     def _flush_wait(self, shard: Shard, turn: float) -> float:
         """How long it is at least from one flush of a shard to the next, if all have their turn.
 
-        One that flushes less often than others by its settings takes every second turn.
+        One that flushes less often than others by its settings takes every second turn, as long as
+        that is no more than twice its own time.
         """
         if shard.is_catching_up() and shard.next - shard.durable < CATCHING_UP_FLUSH_RECORDS:
             return CATCHING_UP_FLUSH_SECONDS
         own = self.flush_seconds[shard.stage.name]
-        return max(own, turn if own == min(self.flush_seconds.values()) else 2 * turn)
+        is_often = own == min(self.flush_seconds.values())
+        return max(own, turn, 0.0 if is_often else 2 * min(turn, own))
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 15.0, 60.0, 20.0
+QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 12.0, 60.0, 20.0
 """Flushes of all shards a second, with little to do, with much, and without time. Each costs
 1.2-2.4 ms of CPU."""
 LONGEST_GATHER_SECONDS, GATHER_SECONDS = 0.1, 0.01

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cc_stream.local.kafka import KafkaServer
-from streams.broker import Broker, read_partition
+from streams.broker import BareConsumer, Broker, read_partition
 from streams.fetched import Fetched
 
 ROUNDS = 200
@@ -85,13 +85,15 @@ def test_a_fetch_holds_every_record_from_where_it_began(
 def test_requests_are_apart_but_none_waits_after_a_silence(
     kafka: KafkaServer, unique_name: str
 ) -> None:
-    tp, broker = TopicPartition(unique_name, 0), Broker(kafka.bootstrap, unique_name, 10_000, {})
+    tp = TopicPartition(unique_name, 0)
 
     async def work() -> tuple[list[int], float]:
         await write(kafka, tp)
         producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=0)
         await producer.start()
-        consumer = broker.consumer()
+        consumer = BareConsumer(
+            bootstrap_servers=kafka.bootstrap, enable_auto_commit=False, fetch_max_wait_ms=5_000
+        )
         consumer.spacing = lambda: SPACING
         await consumer.start()
         consumer.assign([tp])

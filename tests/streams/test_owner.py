@@ -80,7 +80,14 @@ def test_a_shard_that_catches_up_flushes_seldom_but_not_too_much_at_once(
 
 @pytest.mark.parametrize(
     ("name", "turn", "wait"),
-    [("calls", 0.01, 0.05), ("calls", 0.2, 0.2), ("agents", 0.1, 0.25), ("agents", 0.2, 0.4)],
+    [
+        ("calls", 0.01, 0.05),
+        ("calls", 0.2, 0.2),
+        ("agents", 0.1, 0.25),
+        ("agents", 0.2, 0.4),
+        ("agents", 0.4, 0.5),
+        ("agents", 0.7, 0.7),
+    ],
 )
 def test_with_many_dirty_shards_those_of_agents_take_every_second_turn(
     name: str, turn: float, wait: float
