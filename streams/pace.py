@@ -15,9 +15,9 @@ QUIET_FLUSHES, MOST_FLUSHES, FEWEST_FLUSHES = 12.0, 60.0, 20.0
 LONGEST_GATHER_SECONDS, GATHER_SECONDS = 0.1, 0.01
 """How long it is from one fetch to the next, with little to do and with much: a fetch costs as
 much as a hundred records."""
-QUIET, AWAKE = 0.3, 0.4
-"""Up to this share of its time a worker has little to do, from that share on much. At 5,000 events
-a second one that takes its time computes for 0.4 of it."""
+QUIET, AWAKE = 0.35, 0.42
+"""Up to this share of its time a worker has little to do, from that share on much. Close together:
+one that takes its time computes for less, and must not stay so at 5,000 events a second (0.39)."""
 CALM, BUSY = 0.9, 0.98
 """From this share on it has less time left, from that share on none."""
 LOOK_SECONDS: Final = 0.5
