@@ -12,6 +12,7 @@ from streams.broker import BareConsumer, Broker, read_partition
 from streams.fetched import Fetched
 
 ROUNDS = 200
+SPACING, STEP, FLOW = 0.4, 0.02, 100
 
 
 async def write(kafka: KafkaServer, tp: TopicPartition) -> None:
@@ -87,7 +88,7 @@ def test_requests_are_apart_but_none_waits_after_a_silence(
 ) -> None:
     tp = TopicPartition(unique_name, 0)
 
-    async def work() -> tuple[list[int], float]:
+    async def work() -> tuple[list[int], float, float]:
         await write(kafka, tp)
         producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=0)
         await producer.start()
@@ -103,22 +104,22 @@ def test_requests_are_apart_but_none_waits_after_a_silence(
         await producer.send_and_wait(tp.topic, b"after the silence")
         await consumer.getmany(tp, timeout_ms=5_000)
         delay = time.monotonic() - sent
+        began = time.monotonic()
         flow = asyncio.create_task(steady(producer, tp))
         fetched: list[int] = []
         while sum(fetched) < FLOW:
             got = await consumer.getmany(tp, timeout_ms=5_000)
             fetched += map(len, got.values())
+        flowed = time.monotonic() - began
         await flow
         await consumer.stop()
         await producer.stop()
-        return fetched, delay
+        return fetched, delay, flowed
 
-    fetched, delay = asyncio.run(work())
+    fetched, delay, flowed = asyncio.run(work())
     assert delay < SPACING / 2
-    assert len(fetched) <= FLOW * STEP / SPACING + 3, "one by one it would be a hundred"
-
-
-SPACING, STEP, FLOW = 0.4, 0.02, 100
+    # A machine may take longer for the flow; one request was under way when it began.
+    assert len(fetched) <= flowed / SPACING + 2, "one by one it would be a hundred"
 
 
 async def steady(producer: AIOKafkaProducer, tp: TopicPartition) -> None:
