@@ -195,7 +195,7 @@ def _consumer_thread(group: GroupSettings, owner: Owner) -> type[Any]:
                 metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
                 **group.security,
             )
-            consumer.spacing = lambda: gather_seconds(owner.workload.share())
+            consumer.spacing = lambda: gather_seconds(owner.workload.load())
             return consumer
 
         async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:

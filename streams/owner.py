@@ -190,6 +190,7 @@ class Owner:
         shard = self.shards.get(tp)
         if shard is None or not shard.live:
             return
+        self.workload.add(len(records))
         try:
             await shard.feed(records)
         except Exception as error:  # noqa: BLE001 - the one error policy of shards
@@ -233,7 +234,7 @@ class Owner:
             dirty = [(tp, shard) for tp, shard in self.shards.items() if shard.is_dirty(now)]
             soonest = started + LOOK_SECONDS
             load = sum(self._share(shard) for _, shard in dirty)
-            turn = load / flushes_per_second(self.workload.share())
+            turn = load / flushes_per_second(self.workload.load())
             for tp, shard in dirty:
                 wait = self._flush_wait(shard, turn)
                 if flushed.get(tp, 0.0) + wait <= started and not shard.is_flushing:

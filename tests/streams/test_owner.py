@@ -12,6 +12,7 @@ from aiokafka.errors import ConsumerStoppedError
 
 from streams.fetched import Fetched
 from streams.owner import CATCHING_UP_FLUSH_RECORDS, CATCHING_UP_FLUSH_SECONDS, Owner
+from streams.pace import Workload
 
 TP = TopicPartition("calls", 0)
 
@@ -185,6 +186,32 @@ def test_the_state_of_a_shard_that_left_is_let_go() -> None:
         return is_there, made[0]() is None
 
     assert asyncio.run(scenario()) == (True, True)
+
+
+class Fed(Slow):
+    """A live shard that takes whatever it is given."""
+
+    stage = SimpleNamespace(name="calls")
+
+    async def feed(self, _records: Fetched) -> None:
+        self.log.append("is fed")
+
+
+def test_what_live_shards_are_given_is_the_load() -> None:
+    async def scenario() -> tuple[list[str], float]:
+        log: list[str] = []
+        shard: Any = Fed(log)
+        owner = Owner(lambda _tp: shard, 1.0, {}, lambda _name: None)
+        now = [0.0]
+        owner.workload = Workload(lambda: now[0], lambda: 0.0)
+        owner.shards[TP] = shard
+        await owner.feed(TP, Fetched(range(5_000), 0))
+        shard.live = True
+        await owner.feed(TP, Fetched(range(3_000), 0))
+        now[0] = 1.0
+        return log, owner.workload.load().records
+
+    assert asyncio.run(scenario()) == (["is fed"], 1_500.0)
 
 
 class Looking(Slow):
