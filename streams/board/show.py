@@ -132,7 +132,8 @@ class Ranking:
                     self._changed.add(team)
                     orders = self._orders[team, window]
                     for order, old, new in zip(orders, before, now, strict=True):
-                        order.replace(old, new)
+                        if old != new:
+                            order.replace(old, new)
 
     @property
     def under_way(self) -> bool:
