@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 BUCKET_BITS: Final = 42
-_BUCKET_MASK: Final = (1 << BUCKET_BITS) - 1
+BUCKET_MASK: Final = (1 << BUCKET_BITS) - 1
 
 Vector = dict[int, int]
 Parts = dict[int, dict[int, int]]
@@ -70,14 +70,14 @@ def parts(vector: Mapping[int, int]) -> Parts:
         part = out.get(slot)
         if part is None:
             part = out[slot] = {}
-        part[key & _BUCKET_MASK] = n
+        part[key & BUCKET_MASK] = n
     return out
 
 
 def add_into_parts(total: Parts, change: Mapping[int, int], sign: int = 1) -> None:
     """Add `sign` × `change` to `total` in place; what becomes 0 is removed."""
     for key, n in change.items():
-        slot, bucket = key >> BUCKET_BITS, key & _BUCKET_MASK
+        slot, bucket = key >> BUCKET_BITS, key & BUCKET_MASK
         part = total.get(slot)
         if part is None:
             total[slot] = {bucket: sign * n}
@@ -95,7 +95,7 @@ def add_into_each(totals: Collection[Parts], change: Mapping[int, int]) -> None:
     """The same for several totals: the change is taken apart once."""
     # A loop of its own: for one total alone this one takes a quarter longer (measured).
     for key, n in change.items():
-        slot, bucket = key >> BUCKET_BITS, key & _BUCKET_MASK
+        slot, bucket = key >> BUCKET_BITS, key & BUCKET_MASK
         for total in totals:
             part = total.get(slot)
             if part is None:

@@ -16,6 +16,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cc_stream.counts import Parts, Vector, add_into_each, add_into_parts, join
+from cc_stream.moments import add_open
 from cc_stream.pane_store import Panes, pack, unpack
 from cc_stream.panes import (
     COARSE_MS,
@@ -65,7 +66,7 @@ class Windows:
 
     def add_live(self, vector: Vector) -> None:
         """Add to what is open."""
-        add_into_parts(self.live, vector)
+        add_open(self.live, vector)
         self.touched.add(LIVE_PANE)
 
     def add(self, pane: int, vector: Vector) -> None:
@@ -195,7 +196,7 @@ class Windows:
         """Take in a pane as it was stored, each one once; its vector."""
         vector = unpack(packed)
         if resolution == "live":
-            add_into_parts(self.live, vector)
+            add_open(self.live, vector)
         elif resolution == "coarse":
             self.coarse.put(pane, packed)
             if self.day.holds(pane * COARSE_MS):
@@ -219,7 +220,7 @@ class Windows:
         """Add the panes of another row; call `settle` after the last one."""
         if resolution == "live":
             for _, vector in panes:
-                add_into_parts(self.live, vector)
+                add_open(self.live, vector)
             return
         total = self.fine if resolution == "fine" else self.coarse
         for pane, vector in panes:

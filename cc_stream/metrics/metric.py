@@ -12,6 +12,7 @@ from msgspec import Struct
 from cc_stream.counts import Ordered, Parts, Slot, Vector
 from cc_stream.events import to_rfc3339
 from cc_stream.facts import Fact
+from cc_stream.moments import Moments
 from cc_stream.panes import Window
 from cc_stream.reference import DEFAULT_TERMS, Terms
 
@@ -71,11 +72,13 @@ class Figures(Struct):
             known = self.window_memo[slot.number] = Ordered(buckets)
         return known
 
-    def live(self, slot: Slot) -> Ordered:
+    def live(self, slot: Slot) -> Ordered | Moments:
         """Moment → n of what is open now, in order."""
         buckets = self.live_parts.get(slot.number)
         if buckets is None:
             return NONE_AT_ALL
+        if type(buckets) is Moments:
+            return buckets
         known: Ordered | None = self.live_memo.get(slot.number)
         if known is None:
             known = self.live_memo[slot.number] = Ordered(buckets)
@@ -86,6 +89,8 @@ class Figures(Struct):
         buckets = self.live_parts.get(slot.number)
         if buckets is None:
             return 0
+        if type(buckets) is Moments:
+            return buckets.since(first_ms)
         known: tuple[int, int] | None = self.live_memo.get(("open", slot.number))
         if known is None:
             known = self.live_memo["open", slot.number] = min(buckets), sum(buckets.values())

@@ -17,6 +17,7 @@ from cc_stream.events import Refused
 from cc_stream.leaderboard import Leaderboard
 from cc_stream.metrics.metric import NOTHING
 from cc_stream.metrics.waiting import WAITING
+from cc_stream.moments import Moments
 from cc_stream.outputs import alert_record, board_record, view_record
 from cc_stream.panes import COARSE_MS, pane_end
 from cc_stream.reference import ReferenceData, Terms, terms_of
@@ -343,6 +344,8 @@ class Board:
         """How many wait beyond T: the live service level changes with no event arriving."""
         limit_ms = self.rows.now_ms - row.terms.service_level_seconds * 1000
         waiting = row.windows.live.get(WAITING.number, NOTHING)
+        if type(waiting) is Moments:
+            return waiting.before(limit_ms)
         return sum(n for since, n in waiting.items() if since < limit_ms)
 
     # --- views out ---------------------------------------------------------------------------

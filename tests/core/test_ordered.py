@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from cc_stream.counts import Ordered
 from cc_stream.metrics.metric import Figures
 from cc_stream.metrics.waiting import WAITING
+from cc_stream.moments import Moments
 from cc_stream.panes import Window
 
 edges = st.integers(-20, 120)
@@ -28,11 +29,15 @@ def test_counts_and_overlaps(histogram: dict[int, int], first: int, end: int, ag
 
 @given(histograms, edges, edges)
 def test_what_is_open_since(histogram: dict[int, int], first: int, end: int) -> None:
-    live = {WAITING.number: histogram} if histogram else {}
-    figures, entries = Figures("queue", Window(0, 1), 0, {}, live), histogram.items()
-    assert figures.open_since(WAITING, first) == sum(n for since, n in entries if since >= first)
-    between = sum(n for since, n in entries if first <= since < end)
-    assert figures.open_between(WAITING, first, end) == between
+    entries = histogram.items()
+    for kept in (histogram, Moments(histogram)):
+        live = {WAITING.number: kept} if histogram else {}
+        figures = Figures("queue", Window(0, 1), 0, {}, live)
+        since = sum(n for since, n in entries if since >= first)
+        assert figures.open_since(WAITING, first) == since
+        between = sum(n for since, n in entries if first <= since < end)
+        assert figures.open_between(WAITING, first, end) == between
+        assert figures.live(WAITING).count == sum(histogram.values())
 
 
 @given(histograms, st.sampled_from((0.01, 0.25, 0.5, 0.9, 0.95, 1.0)))
