@@ -21,7 +21,6 @@ from cc_stream.telemetry import Telemetry
 from cc_stream.topics import check
 from streams.app import create_worker
 from streams.driver import run
-from streams.huge_pages import keep_in_huge_pages
 from streams.interpreter import tune_interpreter
 from streams.seldom import Seldom
 
@@ -60,7 +59,6 @@ async def _check_topics(settings: Settings) -> None:
 
 def _run(settings: Settings) -> int:
     tune_interpreter()
-    keep_in_huge_pages()
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, force=True)
     logging.getLogger("aiokafka").addFilter(Seldom())
