@@ -6,6 +6,7 @@ index of a name for an enumeration, and a moment in milliseconds for what is ope
 No floats, no averages: formulas are applied when reading.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
@@ -124,7 +125,45 @@ def whole_seconds(ms: int) -> int:
     return -(-ms // 1000)
 
 
-class Ordered:
+class InOrder(ABC):
+    """Bucket → n, read in the order of the buckets."""
+
+    __slots__ = ()
+
+    buckets: list[int]
+    """In order."""
+    count: int
+    """The sum of all n."""
+
+    @abstractmethod
+    def before(self, bucket: int) -> int:
+        """How many lie in lower buckets."""
+
+    @abstractmethod
+    def _lasted(self, edge: int) -> int:
+        """Σ n × max(0, edge − bucket)."""
+
+    def since(self, bucket: int) -> int:
+        """How many lie in this bucket or in higher ones."""
+        return self.count - self.before(bucket)
+
+    def first_since(self, bucket: int) -> int | None:
+        """The least bucket that is not lower, None when all are."""
+        index = bisect_left(self.buckets, bucket)
+        return self.buckets[index] if index < len(self.buckets) else None
+
+    def overlap(self, start: int, end: int, age: int) -> int:
+        """Σ n × the overlap of `[bucket, bucket + age)` with `[start, end)`."""
+        # A sum over what has begun before an edge: of `edge − begin` it has lasted so long.
+        return (
+            self._lasted(end)
+            - self._lasted(start)
+            - self._lasted(end - age)
+            + self._lasted(start - age)
+        )
+
+
+class Ordered(InOrder):
     """Bucket → n in the order of the buckets, sorted once to be asked often.
 
     Buckets are whole seconds of a histogram, or moments in milliseconds of what is open.
@@ -145,21 +184,12 @@ class Ordered:
         self.count = self._reached[-1]
 
     def before(self, bucket: float) -> int:
-        """How many lie in lower buckets."""
+        """See InOrder."""
         return self._reached[bisect_left(self.buckets, bucket)]
 
     def upto(self, bucket: float) -> int:
         """How many lie in this bucket or in lower ones."""
         return self._reached[bisect_right(self.buckets, bucket)]
-
-    def since(self, bucket: int) -> int:
-        """How many lie in this bucket or in higher ones."""
-        return self.count - self.before(bucket)
-
-    def first_since(self, bucket: int) -> int | None:
-        """The least bucket that is not lower, None when all are."""
-        index = bisect_left(self.buckets, bucket)
-        return self.buckets[index] if index < len(self.buckets) else None
 
     def percentile(self, share: float) -> int | None:
         """The nearest-rank percentile: the least bucket that at least `share` of the counts reach.
@@ -171,25 +201,17 @@ class Ordered:
         return self.buckets[bisect_left(self._reached, share * self.count, 1) - 1]
 
     def overlap(self, start: int, end: int, age: int) -> int:
-        """Σ n × the overlap of `[bucket, bucket + age)` with `[start, end)`."""
+        """See InOrder."""
         if len(self.buckets) == 1:
             (begin,) = self.buckets
             return self.count * max(0, min(end, begin + age) - max(start, begin))
         if not self.buckets:
             return 0
+        return super().overlap(start, end, age)
+
+    def _lasted(self, edge: int) -> int:
         if self._moments is None:
             counts = map(self._of.__getitem__, self.buckets)
             self._moments = list(accumulate(map(mul, self.buckets, counts), initial=0))
-        # A sum over what has begun before an edge: of `edge − begin` it has lasted so long.
-        return (
-            self._lasted(end)
-            - self._lasted(start)
-            - self._lasted(end - age)
-            + self._lasted(start - age)
-        )
-
-    def _lasted(self, edge: int) -> int:
-        """Σ n × max(0, edge − bucket)."""
-        assert self._moments is not None
         index = bisect_left(self.buckets, edge)
         return edge * self._reached[index] - self._moments[index]

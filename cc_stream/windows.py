@@ -16,7 +16,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cc_stream.counts import Parts, Vector, add_into_each, add_into_parts, join
-from cc_stream.moments import add_open
+from cc_stream.moments import keep_in_order
 from cc_stream.pane_store import Panes, pack, unpack
 from cc_stream.panes import (
     COARSE_MS,
@@ -66,8 +66,12 @@ class Windows:
 
     def add_live(self, vector: Vector) -> None:
         """Add to what is open."""
-        add_open(self.live, vector)
+        self._open(vector)
         self.touched.add(LIVE_PANE)
+
+    def _open(self, vector: Vector) -> None:
+        add_into_parts(self.live, vector)
+        keep_in_order(self.live)
 
     def add(self, pane: int, vector: Vector) -> None:
         """Add to the moment of a fine pane."""
@@ -196,7 +200,7 @@ class Windows:
         """Take in a pane as it was stored, each one once; its vector."""
         vector = unpack(packed)
         if resolution == "live":
-            add_open(self.live, vector)
+            self._open(vector)
         elif resolution == "coarse":
             self.coarse.put(pane, packed)
             if self.day.holds(pane * COARSE_MS):
@@ -220,7 +224,7 @@ class Windows:
         """Add the panes of another row; call `settle` after the last one."""
         if resolution == "live":
             for _, vector in panes:
-                add_open(self.live, vector)
+                self._open(vector)
             return
         total = self.fine if resolution == "fine" else self.coarse
         for pane, vector in panes:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from cc_stream.counts import Ordered, Parts, Slot, Vector
+from cc_stream.counts import InOrder, Ordered, Parts, Slot, Vector
 from cc_stream.events import to_rfc3339
 from cc_stream.facts import Fact
 from cc_stream.moments import Moments
@@ -72,7 +72,7 @@ class Figures(Struct):
             known = self.window_memo[slot.number] = Ordered(buckets)
         return known
 
-    def live(self, slot: Slot) -> Ordered | Moments:
+    def live(self, slot: Slot) -> InOrder:
         """Moment → n of what is open now, in order."""
         buckets = self.live_parts.get(slot.number)
         if buckets is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter, itemgetter
 from typing import Final
 
-from cc_stream.counts import BUCKET_BITS, Vector, add_into
+from cc_stream.counts import BUCKET_BITS, BUCKET_MASK, Vector, add_into
 from cc_stream.events import AGENT_STATES
 from cc_stream.facts import Attribution, Fact, StateTime
 from cc_stream.metrics import SLOTS, agent_time
@@ -20,7 +20,6 @@ from cc_stream.view import FLOOR_ID, Entity
 
 _moment = itemgetter(0)
 _start, _end = attrgetter("start"), attrgetter("end")
-BUCKET_MASK: Final = (1 << BUCKET_BITS) - 1
 OPEN_SLOTS: Final = {
     slot.number: state for slot, state in zip(OPEN_STATES, AGENT_STATES, strict=True)
 }

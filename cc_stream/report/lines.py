@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cc_stream.counts import BUCKET_BITS, Vector
+from cc_stream.counts import BUCKET_BITS, BUCKET_MASK, Vector
 from cc_stream.facts import Attribution
 from cc_stream.metrics.metric import Value
 from cc_stream.panes import Window
 from cc_stream.reference import DEFAULT_TERMS, ReferenceData, Terms, terms_of
-from cc_stream.report.book import BUCKET_MASK, OPEN_SLOTS, Book
+from cc_stream.report.book import OPEN_SLOTS, Book
 from cc_stream.report.collect import Collected, facts
 from cc_stream.report.periods import ALL, Periods
 from cc_stream.view import Entity, figures, live_metrics, window_metrics

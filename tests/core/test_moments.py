@@ -3,12 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cc_stream.counts import BUCKET_BITS, Ordered, Parts, add_into_parts
-from cc_stream.moments import MANY, Moments, add_open
+from cc_stream.counts import BUCKET_BITS, Ordered, Parts, Vector, add_into_parts
+from cc_stream.moments import MANY, Moments, keep_in_order
 
 MOMENTS = st.integers(0, 300)
 CHANGES = st.lists(st.tuples(MOMENTS, st.sampled_from([1, 1, 2, -1])), min_size=1, max_size=400)
 SLOT = 61
+
+
+def add_open(opened: Parts, change: Vector) -> None:
+    add_into_parts(opened, change)
+    keep_in_order(opened)
 
 
 @given(CHANGES, st.lists(MOMENTS, min_size=3, max_size=3), st.integers(0, 400))
@@ -17,10 +22,12 @@ def test_whatever_comes_and_goes_it_is_read_as_the_same_sorted(
 ) -> None:
     kept, plain = Moments({}), dict[int, int]()
     for moment, n in changes:
-        kept.add(moment, n)
-        plain[moment] = plain.get(moment, 0) + n
-        if not plain[moment]:
-            del plain[moment]
+        for total in (kept, plain):
+            after = total.get(moment, 0) + n
+            if after:
+                total[moment] = after
+            else:
+                del total[moment]
     ordered = Ordered(plain)
     assert kept == plain
     assert (kept.buckets, kept.count) == (ordered.buckets, ordered.count)
