@@ -105,7 +105,7 @@ class BareConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # ships no types
             self._spaced,
             fetcher._get_actions_per_node,  # noqa: SLF001
         )
-        self._fetcher._records = Untaken(self._fetcher._records)  # noqa: SLF001 - see there
+        fetcher._records = Untaken(fetcher._records)  # noqa: SLF001 - see there
 
     def _spaced(self, find: Callable[[Any], tuple[Any, ...]], assignment: Any) -> tuple[Any, ...]:
         """What aiokafka's fetcher is to do now. A request too soon waits, not what it brings."""

@@ -1,23 +1,20 @@
 """The heap in huge pages. Linux only; elsewhere nothing is done.
 
 An event touches an agent or a contact that nobody has touched for seconds: of hundreds of megabytes
-of small objects it needs a few dozen, each in another page of 4 KiB. Where each of
-these is, the processor has forgotten, and has to look up (docs/decisions/0016).
+of small objects it needs a few dozen, each in another page of 4 KiB. Where each of these is, the
+processor has forgotten, and has to look up (docs/decisions/0016).
 
 Python's arenas are of 1 MiB, too small for Linux to make them huge by itself. Here a thread asks
 for it (MADV_COLLAPSE, madvise(2), Linux 6.1), one at a time. An administrator's `never` is heeded.
 """
 
 import ctypes
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-
-log: Final = logging.getLogger(__name__)
 
 LEAST_BYTES: Final = 4 << 20
 """Smaller areas of memory are left alone."""

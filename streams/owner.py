@@ -257,8 +257,8 @@ class Owner:
         if shard.is_catching_up() and shard.next - shard.durable < CATCHING_UP_FLUSH_RECORDS:
             return CATCHING_UP_FLUSH_SECONDS
         own = self.flush_seconds[shard.stage.name]
-        is_often = own == min(self.flush_seconds.values())
-        return max(own, turn, 0.0 if is_often else 2 * min(turn, own))
+        wait = max(own, turn)
+        return wait if self._share(shard) == 1 else max(wait, 2 * min(own, turn))
 
     async def _flush(self, tp: TopicPartition, shard: Shard, now: int) -> None:
         try:

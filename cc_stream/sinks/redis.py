@@ -146,9 +146,9 @@ class RedisSink:
         keys += [self._keys.index(tenant, kind) for kind in indexes]
         keys.append(self._keys.global_index(TENANT_INDEX))
         common = self._common(update, tenant)
-        return _Write(
-            PUT_VIEWS, keys, [*common, tenant, orjson.dumps(places), *_view_fields(views)]
-        )
+        opened: dict[int, str] = {}
+        fields = [_view_fields(view, opened) for view in views]
+        return _Write(PUT_VIEWS, keys, [*common, tenant, orjson.dumps(places), *fields])
 
     def _status(self, update: Update) -> _Write:
         keys = self._keys.shard(update.shard), self._keys.global_index(SHARD_INDEX)
@@ -266,28 +266,27 @@ def _tenants(update: Update) -> set[str]:
     return tenants | {alert.tenant for alert in update.alerts}
 
 
-def _view_fields(views: Sequence[View]) -> Iterator[str]:
-    """A JSON list field, value, … of each: what it is of as plain text, its figures as JSON."""
-    opened: dict[int, str] = {}  # the windows of a part share what is open: it is long
-    for view in views:
-        entity = view.entity
-        names = ["tenant", entity.tenant, "kind", entity.kind, "id", entity.id]
-        names += ("window", view.window)
-        if entity.team is not None:
-            names += ("team", entity.team)
-        if view.part is not None:
-            names += ("part", str(view.part))
-        when = _when(view.order, view.as_of_ms, view.data_as_of_ms, view.start_ms, view.end_ms)
-        figures = _fields_named(tuple(view.metrics)) % tuple(_texts(view.metrics.values()))
-        vectors = ""
-        if view.vector is not None or view.live_vector is not None:
-            live = opened.get(id(view.live_vector))
-            if live is None:
-                live = _items(["live_vector", _text(view.live_vector)])
-                opened[id(view.live_vector)] = live
-            fields = ["vector", _text(view.vector), "vector_as_of_ms", str(view.as_of_ms)]
-            vectors = f",{_items(fields)},{live}"
-        yield f"[{when},{_items(names)}{figures}{vectors}]"
+def _view_fields(view: View, opened: dict[int, str]) -> str:
+    """JSON list field, value, …: what the view is of as plain text, its figures as JSON.
+
+    `opened`: what is open, written, by the id of it. The windows of a part share it: it is long.
+    """
+    entity = view.entity
+    names = ["tenant", entity.tenant, "kind", entity.kind, "id", entity.id, "window", view.window]
+    if entity.team is not None:
+        names += ("team", entity.team)
+    if view.part is not None:
+        names += ("part", str(view.part))
+    when = _when(view.order, view.as_of_ms, view.data_as_of_ms, view.start_ms, view.end_ms)
+    figures = _fields_named(tuple(view.metrics)) % tuple(_texts(view.metrics.values()))
+    vectors = ""
+    if view.vector is not None or view.live_vector is not None:
+        live = opened.get(id(view.live_vector))
+        if live is None:
+            live = opened[id(view.live_vector)] = _items(["live_vector", _text(view.live_vector)])
+        fields = ["vector", _text(view.vector), "vector_as_of_ms", str(view.as_of_ms)]
+        vectors = f",{_items(fields)},{live}"
+    return f"[{when},{_items(names)}{figures}{vectors}]"
 
 
 @lru_cache(64)
